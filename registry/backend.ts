@@ -62,8 +62,11 @@ export interface ClaimOptions {
 export interface Settlement {
   /** The entry to store; absent if there is none. */
   readonly entry?: StoredEntry | undefined
-  /** Whether `entry` may also be stored if a token that was given out later has been settled with an entry. @default false */
-  readonly unordered?: boolean | undefined
+  /**
+   * Only with `entry`: it is stored only in place of the entry with this `expiresAt`, or with 0, only if there is no entry. It may then
+   * also be stored if another token was settled with an entry meanwhile. If it is not stored for this reason, the token stays valid.
+   */
+  readonly replaces?: number | undefined
   /** For this many milliseconds, nobody waits for this key: every claim gets a token at once, and no lease. Only without `entry`. */
   readonly aloneMs?: number | undefined
 }
@@ -114,8 +117,8 @@ export interface CacheBackend {
   /**
    * Power, together with `claim`: ends the work for which the token was given out, and its lease, in one step. An entry is stored under
    * `key` only if the token is still valid: `fillMs` has not passed, and since it was given out, `key` was neither set, deleted nor
-   * cleared, and no entry was stored with this token or with one that was given out later. Returns whether an entry was stored. A token
-   * that is unknown has no effect. If this rejects, the entry is not stored by this call, not even later.
+   * cleared, and no entry was stored with this token or, unless `replaces` is given, with one that was given out later. Returns whether an
+   * entry was stored. A token that is unknown has no effect. If this rejects, the entry is not stored by this call, not even later.
    */
   settle? (key: string, token: string, settlement: Settlement): MaybePromise<boolean>
   /**

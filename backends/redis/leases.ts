@@ -54,13 +54,13 @@ export class Leases {
     return { token: tokenText({ epoch: epoch as Buffer, number: Number(number), deadline: Number(deadline) }) }
   }
 
-  async settle (stored: string, text: string, { entry, unordered = false, aloneMs = 0 }: Settlement): Promise<boolean> {
+  async settle (stored: string, text: string, { entry, replaces, aloneMs = 0 }: Settlement): Promise<boolean> {
     const token = tokenOf(text)
     if (token === undefined) return false
     const expiresAt = entry === undefined ? 0 : storedInstant(entry.expiresAt)
     if (entry === undefined || !(expiresAt > this.#now())) return await this.#release(stored, token, entry === undefined ? aloneMs : 0)
     const refused = await this.#sizeLimit.refuses(entry.value.byteLength + RECORD_BYTES)
-    if (refused === undefined) return await this.#store(stored, token, { value: entry.value, expiresAt }, unordered)
+    if (refused === undefined) return await this.#store(stored, token, { value: entry.value, expiresAt }, replaces)
     await this.#release(stored, token, 0)
     throw refused
   }
@@ -70,12 +70,12 @@ export class Leases {
     return Number(outcome) === GIVEN ? { token: text } : { busyMs: Number(busyMs) }
   }
 
-  async #store (stored: string, token: Token, entry: StoredEntry, unordered: boolean): Promise<boolean> {
+  async #store (stored: string, token: Token, entry: StoredEntry, replaces: number | undefined): Promise<boolean> {
     const outcome = await orRefusal(this.#writes.store(stored, {
       script: SETTLE,
       bytes: encodeRecord(entry, token.epoch),
       lifeMs: entry.expiresAt - this.#now(),
-      more: [...valuesOf(token), unordered ? '1' : '0']
+      more: [...valuesOf(token), replaces === undefined ? NOTHING_SEEN : encodeInstant(storedInstant(replaces)), this.#now()]
     }))
     return outcome === STORED
   }

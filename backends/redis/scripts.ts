@@ -110,15 +110,18 @@ if leaseMs > 0 then redis.call('SETRANGE', key, 28, struct.pack('>I4d', number, 
 return {1, 0}`)
 
 /**
- * Stores an entry for a token, and ends the token's lease. Arguments: those of SET, the token, and '1' if the entry is unordered. The value
- * begins with a head in which the record is missing. It is written into the stored value, because a text that is put together in a script
- * takes the server longer than a second command. Returns what SET does, or 2 and the server's time if the token does not allow it, or the
- * entry has expired on its way.
+ * Stores an entry for a token, and ends the token's lease. Arguments: those of SET, the token, the expiry time of the entry that it is to
+ * replace as 8 bytes or '', and the caller's time. The value begins with a head in which the record is missing. It is written into the
+ * stored value, because a text that is put together in a script takes the server longer than a second command. Returns what SET does, or 2
+ * and the server's time if the token does not allow it, or another entry is there, or the entry has expired on its way.
  */
 export const SETTLE = script(`${CLOCK}if now >= tonumber(ARGV[3]) then return {0, now} end
 ${HEAD}${token(4)}if not isValid then return {2, now} end
+local present = struct.unpack('>d', head, 5)
+if present <= tonumber(ARGV[8]) then present = 0 end
+if ARGV[7] ~= '' and struct.unpack('>d', ARGV[7]) ~= present then return {2, now} end
 if isMine then holder, leaseUntil = 0, 0 end
-if number == stored or (number < stored and ARGV[7] ~= '1') or tonumber(ARGV[2]) <= now then
+if number == stored or (number < stored and ARGV[7] == '') or tonumber(ARGV[2]) <= now then
   if isMine then redis.call('SETRANGE', key, 28, struct.pack('>I4d', holder, leaseUntil)) end
   return {2, now}
 end

@@ -94,16 +94,19 @@ export function taken (
 
 /** Returns what a settlement comes to, or undefined if the token is not valid. */
 export function settled (
-  lease: Lease | undefined, text: string, { settlement: { entry, unordered = false, aloneMs = 0 }, at }: {
+  lease: Lease | undefined, text: string, { settlement: { entry, replaces, aloneMs = 0 }, present, at }: {
     readonly settlement: Settlement
+    /** The `expiresAt` of the entry that is there; 0 if there is none. */
+    readonly present: number
     readonly at: number
   }
 ): Settled | undefined {
   const token = tokenOf(text)
   if (!isValid(lease, token, at)) return undefined
+  if (entry !== undefined && replaces !== undefined && replaces !== present) return { isStored: false, lease }
   const { number } = token as Token
   const { given, stored, holder, leaseUntil, aloneUntil, diesAt } = lease as Lease
-  const isStored = entry !== undefined && (unordered ? number !== stored : number > stored)
+  const isStored = entry !== undefined && (replaces === undefined ? number > stored : number !== stored)
   const aloneFrom = entry === undefined && aloneMs > 0 ? after(at, aloneMs) : aloneUntil
   // If this was the only token, nobody is left whose token the record could make valid or invalid.
   if (given === 1 && aloneFrom <= at) return { isStored, lease: undefined }

@@ -240,7 +240,9 @@ export class SqliteWriteQueue {
     const { now, leaseNow } = this.#options
     const key = storedText(text)
     const at = leaseNow()
-    const outcome = settled(connection.leases.find(key, at), token, { settlement, at })
+    const expiresAt = settlement.replaces === undefined ? 0 : connection.sql.expiresAt.get(key) as number | undefined ?? 0
+    const present = expiresAt > now() ? expiresAt : 0
+    const outcome = settled(connection.leases.find(key, at), token, { settlement, present, at })
     if (outcome === undefined) return false
     const { isStored, lease } = outcome
     if (isStored && settlement.entry !== undefined) connection.put(key, settlement.entry.value, settlement.entry.expiresAt, now())

@@ -240,7 +240,7 @@ export class BackendGuard {
     try {
       const result: MaybePromise<unknown> = claim === undefined
         ? this.#backend.set(key, entry)
-        : this.#backend.settle!(key, claim.token, { entry, unordered: claim.unordered })
+        : this.#backend.settle!(key, claim.token, { entry, replaces: claim.replaces })
       if (result === undefined || !isPromise(result)) {
         succeeded(result)
         return true

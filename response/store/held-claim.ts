@@ -31,22 +31,18 @@ export class HeldClaim {
   }
 
   /**
-   * Stores an entry in the background, if the claim is still valid. `unordered`: also if a later claim was settled. Resolves to whether the
-   * entry was stored, or UNAVAILABLE if that is not known. Never rejects.
+   * Stores an entry in the background, if the claim is still valid. Resolves to whether the entry was stored, or UNAVAILABLE if that is not
+   * known. Never rejects.
    */
-  store (entry: StoredEntry, unordered = false): Promise<boolean | typeof UNAVAILABLE> {
-    if (this.#isOver) return Promise.resolve(false)
+  async store (entry: StoredEntry): Promise<boolean | typeof UNAVAILABLE> {
+    if (this.#isOver) return false
     this.#isOver = true
-    return new Promise((resolve) => {
-      const settled = (outcome: boolean | typeof UNAVAILABLE): void => {
-        this.#options.over()
-        resolve(outcome)
-      }
-      const isTaken = this.#guard.writeBehind(this.key, entry, { token: this.#options.token, unordered, settled })
-      if (isTaken) return
-      this.#endLease()
-      resolve(UNAVAILABLE)
-    })
+    return await this.#settle(entry)
+  }
+
+  /** Does the same, but only in place of the entry with this `expiresAt`, or with 0, if there is none. May be called several times. */
+  async replace (replaces: number, entry: StoredEntry): Promise<boolean | typeof UNAVAILABLE> {
+    return await this.#settle(entry, replaces)
   }
 
   /** Gives the claim back. For `aloneMs`, nobody waits for this key. May be called when the claim is settled already. */
@@ -80,6 +76,19 @@ export class HeldClaim {
     const asked = { operation: 'claim', key, deadline: this.#guard.deadline() }
     return await this.#guard.ask(asked, (backend) => backend.claim!(key, { leaseMs, fillMs, token }),
       (claim) => (claim as { token?: unknown } | undefined)?.token === token)
+  }
+
+  #settle (entry: StoredEntry, replaces?: number): Promise<boolean | typeof UNAVAILABLE> {
+    const { token, over } = this.#options
+    return new Promise((resolve) => {
+      const settled = (outcome: boolean | typeof UNAVAILABLE): void => {
+        over()
+        resolve(outcome)
+      }
+      if (this.#guard.writeBehind(this.key, entry, { token, replaces, settled })) return
+      this.#endLease()
+      resolve(UNAVAILABLE)
+    })
   }
 
   #endLease (aloneMs = 0): void {

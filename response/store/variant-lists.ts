@@ -7,13 +7,16 @@ import { MAX_VARY_FIELDS } from '../http/vary.js'
 import { digest } from '../request/key.js'
 import { variantOf } from '../request/variant.js'
 import type { BackendGuard } from './backend-guard.js'
-import type { Claimed, Claims } from './claims.js'
+import type { Claims } from './claims.js'
 import { isOf, kKeys, type VariantsHead } from './entry.js'
+import type { HeldClaim } from './held-claim.js'
 import type { EntryIO, ResponseToStore, Right, Stored } from './response-to-store.js'
 
 /** Limit on variants under one key. The one that was stored longest ago is removed first. */
 export const MAX_VARIANTS = 32
 const LONGEST_SELECTING_CHARACTERS = 256
+/** How often a list is written again because another process has changed it meanwhile. */
+const MOST_ATTEMPTS = 8
 
 /** A list of variants, and when it expires. */
 interface KnownList { readonly list: VariantsHead, readonly expiresAt: number }
@@ -48,32 +51,30 @@ export class VariantLists {
     this.#entries = entries
   }
 
-  /**
-   * Stores the response as a variant. Reads the list of variants again, because others may have been added meanwhile. If one is added while
-   * this is being read, its list counts, and not the one that was read.
-   */
+  /** Stores the response as a variant. */
   store (response: ResponseToStore, expiresAt: number): MaybePromise<Stored> {
+    return response.right === undefined ? this.#merge(response, expiresAt) : this.#settle(response, response.right, expiresAt)
+  }
+
+  /**
+   * Reads the list of variants again, because others may have been added meanwhile. If one is added while this is being read, its list
+   * counts, and not the one that was read.
+   */
+  #merge (response: ResponseToStore, expiresAt: number): MaybePromise<Stored> {
     const { guard } = this.#services
     const { key } = response
     const listing: Listing = this.#listings.get(key) ?? { adding: 0, written: undefined }
     listing.adding++
     this.#listings.set(key, listing)
-    const over = (): void => { if (--listing.adding === 0) this.#listings.delete(key) }
     return andThen(guard.get(key, guard.deadline()), (read) => {
       const known = listing.written ?? this.#listIn(read, key)
-      if (known === UNAVAILABLE || !response.mayStore()) {
-        over()
-        return known === UNAVAILABLE ? UNAVAILABLE : false
-      }
+      if (--listing.adding === 0) this.#listings.delete(key)
+      if (known === UNAVAILABLE || !response.mayStore()) return known === UNAVAILABLE ? UNAVAILABLE : false
       const next = this.#listWith(response, expiresAt, known)
-      listing.written = next
-      const { right } = response
-      return andThen(right === undefined ? this.#put(response, next) : this.#settle(response, right, next), (stored) => {
-        if (stored !== true && listing.written === next) listing.written = undefined
-        over()
-        for (const old of stored === true ? next.dropped : []) guard.deleteBehind(variantKey(next.list, old))
-        return stored
-      })
+      const isKept = this.#put(response, next)
+      listing.written = isKept ? next : undefined
+      if (isKept) this.#deleteDropped(next)
+      return isKept
     })
   }
 
@@ -98,7 +99,8 @@ export class VariantLists {
     const list: VariantsHead = {
       kind: 'variants', key, storedAt: this.#services.now(), names, ids, list: before?.list.list ?? randomBytes(9).toString('base64url')
     }
-    const listedUntil = Math.max(expiresAt, before?.expiresAt ?? 0)
+    // Each list expires later than the one before, which tells them apart.
+    const listedUntil = Math.max(expiresAt, (known?.expiresAt ?? 0) + 1)
     return { list, expiresAt: listedUntil, dropped, variant: variantKey(list, id), variantExpiresAt: expiresAt }
   }
 
@@ -111,25 +113,47 @@ export class VariantLists {
    * Stores the list first: if the response was invalidated, the list is gone, and this is refused. The variant itself is claimed until it
    * is stored, so that no other process creates it, although the list names it already.
    */
-  async #settle ({ head, body, found, mayStore }: ResponseToStore, right: Right, next: NextList): Promise<Stored> {
+  async #settle (response: ResponseToStore, right: Right, expiresAt: number): Promise<Stored> {
+    const { guard } = this.#services
+    const { key, head, body, mayStore } = response
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const known = this.#listIn(await guard.get(key, guard.deadline()), key)
+      if (known === UNAVAILABLE) return UNAVAILABLE
+      const next = this.#listWith(response, expiresAt, known)
+      const variant = await this.#claimVariant(response, right, next)
+      if (variant === UNAVAILABLE || variant === undefined || !mayStore()) return variant === UNAVAILABLE ? UNAVAILABLE : false
+      const list = { value: this.#entries.codec.encode(next.list, ''), expiresAt: next.expiresAt }
+      const isListed = await right.own.replace(known?.expiresAt ?? 0, list)
+      if (isListed === true) {
+        this.#deleteDropped(next)
+        return await variant.store({ value: this.#entries.codec.encode({ ...head, key: next.variant }, body), expiresAt })
+      }
+      if (variant !== right.variant) variant.giveBack()
+      // Another variant was added meanwhile, or the response was invalidated.
+      if (isListed === UNAVAILABLE || !await right.own.isValid()) return isListed
+    }
+    return false
+  }
+
+  /** Claims the variant, unless that was done before the handler ran. Returns undefined if another process is creating it. */
+  async #claimVariant (
+    { found }: ResponseToStore, right: Right, { variant: key }: NextList
+  ): Promise<HeldClaim | typeof UNAVAILABLE | undefined> {
     const { claims, guard } = this.#services
-    const { list, expiresAt, variant, variantExpiresAt } = next
-    const isClaimed = right.variant?.key === variant
-    if (!isClaimed) right.variant?.giveBack()
-    const seen = found.variant?.key === variant ? found.variant.expiresAt : undefined
-    let claimed: Claimed = isClaimed ? { held: right.variant! } : await claims!.claim({ key: variant, seen }, guard.deadline())
+    if (right.variant?.key === key) return right.variant
+    right.variant?.giveBack()
+    const seen = found.variant?.key === key ? found.variant.expiresAt : undefined
+    let claimed = await claims!.claim({ key, seen }, guard.deadline())
     // Meanwhile, somebody has stored this variant. Nothing has been invalidated, so the last one counts.
     if (claimed !== UNAVAILABLE && 'quicker' in claimed) {
-      claimed = await claims!.claim({ key: variant, seen: claimed.quicker.expiresAt }, guard.deadline(), true)
+      claimed = await claims!.claim({ key, seen: claimed.quicker.expiresAt }, guard.deadline(), true)
     }
     if (claimed === UNAVAILABLE) return UNAVAILABLE
-    if (!('held' in claimed) || !mayStore()) return false
-    const isListed = await right.own.store({ value: this.#entries.codec.encode(list, ''), expiresAt }, true)
-    if (isListed === true) {
-      return await claimed.held.store({ value: this.#entries.codec.encode({ ...head, key: variant }, body), expiresAt: variantExpiresAt })
-    }
-    claimed.held.giveBack()
-    return isListed
+    return 'held' in claimed ? claimed.held : undefined
+  }
+
+  #deleteDropped ({ list, dropped }: NextList): void {
+    for (const old of dropped) this.#services.guard.deleteBehind(variantKey(list, old))
   }
 }
 

@@ -18,7 +18,7 @@ export const WAITED = new Error('the entry waited too long for its turn, and is 
 export interface ClaimToSettle {
   readonly token: string
   /** See `Settlement`. */
-  readonly unordered: boolean
+  readonly replaces: number | undefined
   /** Called with the outcome: whether the entry was stored, or UNAVAILABLE if that is not known. */
   readonly settled: (outcome: boolean | typeof UNAVAILABLE) => void
 }

@@ -56,18 +56,19 @@ async function followsRules (t: Test, backend: Backend, key: string): Promise<vo
   t.equal(await textAt(backend, key), 'first', 'the entry that was seen is still there')
   t.equal(await backend.settle(key, younger, { entry: entry('younger', 50_000) }), true)
   t.equal(await backend.settle(key, older, { entry: entry('older') }), false)
-  t.equal(await backend.settle(key, beside, { entry: entry('beside'), unordered: true }), true)
+  t.equal(await backend.settle(key, beside, { entry: entry('beside'), replaces: 1 }), false)
+  t.equal(await backend.settle(key, beside, { entry: entry('beside'), replaces: (await backend.get(key))!.expiresAt }), true)
   t.equal(await textAt(backend, key), 'beside')
 
   const set = await take(backend, key, { seen })
   await backend.set(key, entry('set'))
   t.equal(await backend.settle(key, set, { entry: entry('void') }), false)
-  for (const unordered of [true, false]) {
+  for (const replaces of [0, undefined]) {
     const removed = await take(backend, key, { seen })
     await backend.delete(key)
-    t.equal(await backend.settle(key, removed, { entry: entry('void'), unordered }), false)
+    t.equal(await backend.settle(key, removed, { entry: entry('void'), replaces }), false)
     const again = await take(backend, key)
-    t.equal(await backend.settle(key, removed, { entry: entry('void'), unordered }), false, 'the key was claimed again')
+    t.equal(await backend.settle(key, removed, { entry: entry('void'), replaces }), false, 'the key was claimed again')
     t.equal(await backend.settle(key, removed, { aloneMs: 60_000 }), false)
     await isBusy(t, backend, key, { token: removed })
     t.equal(await backend.settle(key, again, {}), false)

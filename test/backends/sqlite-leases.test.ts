@@ -124,13 +124,15 @@ rule('a settlement stores once, ends the lease, and a token that is not valid ha
   t.ok('token' in await backend.claim('key', { ...LEASE, seen: Math.floor(expiresAt) }))
 })
 
-rule('an earlier token stores nothing after a later one, unless that is unordered', async (t, { backend }) => {
+rule('an earlier token stores nothing after a later one, unless it replaces what that has stored', async (t, { backend }) => {
   const [first, second, third] = [await take(backend, 'key'), await take(backend, 'key', BESIDE), await take(backend, 'key', BESIDE)]
   t.equal(await backend.settle('key', third, { entry: entry('third') }), true)
   t.equal(await backend.settle('key', second, { entry: entry('second') }), false)
   t.equal(await textAt(backend, 'key'), 'third')
-  t.equal(await backend.settle('key', third, { entry: entry('third'), unordered: true }), false, 'not twice')
-  t.equal(await backend.settle('key', first, { entry: entry('first'), unordered: true }), true)
+  const replaces = (await backend.get('key'))!.expiresAt
+  t.equal(await backend.settle('key', third, { entry: entry('third'), replaces }), false, 'not twice')
+  t.equal(await backend.settle('key', first, { entry: entry('first'), replaces: replaces - 1 }), false)
+  t.equal(await backend.settle('key', first, { entry: entry('first'), replaces }), true)
   t.equal(await textAt(backend, 'key'), 'first')
   const [one, two] = [await take(backend, 'both', BESIDE), await take(backend, 'both', BESIDE)]
   const settles = [two, one].map((token) => backend.settle('both', token, { entry: entry(token) }))
@@ -162,7 +164,7 @@ for (const [name, act] of Object.entries(VOIDING)) {
     const kept = name === 'clear' ? undefined : await take(backend, 'other')
     await act(backend)
     const before = await textAt(backend, 'ns:key')
-    for (const token of tokens) t.equal(await backend.settle('ns:key', token, { entry: entry('old'), unordered: true }), false)
+    for (const token of tokens) t.equal(await backend.settle('ns:key', token, { entry: entry('old'), replaces: (await backend.get('ns:key'))?.expiresAt ?? 0 }), false)
     t.equal(await textAt(backend, 'ns:key'), before)
     if (kept !== undefined) t.equal(await backend.settle('other', kept, { entry: entry('value') }), true, 'another key\'s token is valid')
     const { expiresAt: seen } = await backend.get('ns:key') ?? {}

@@ -67,21 +67,28 @@ export class MapLeases {
   }
 
   /** `store` is called if the entry is to be stored. */
-  settle (key: string, token: string, { entry, unordered = false, aloneMs = 0 }: Settlement, store: (entry: StoredEntry) => void): boolean {
+  settle (key: string, token: string, { entry, replaces, aloneMs = 0 }: Settlement, store: (entry: StoredEntry) => void): boolean {
     const now = this.#now()
     const { epoch, number, deadline } = read(token)
     const record = this.#record(key)
     if (record === undefined || record.epoch !== epoch || !(deadline > now)) return false
+    if (replaces !== undefined && entry !== undefined && replaces !== this.#present(key)) return false
     if (record.holder === number) record.leaseUntil = now
     if (entry === undefined) {
       if (aloneMs > 0) record.aloneUntil = now + aloneMs
       record.endsAt = Math.max(record.endsAt, record.aloneUntil)
       return false
     }
-    if (entry.expiresAt <= now || number === record.stored || (number < record.stored && !unordered)) return false
+    if (entry.expiresAt <= now || number === record.stored || (number < record.stored && replaces === undefined)) return false
     record.stored = Math.max(record.stored, number)
     store(entry)
     return true
+  }
+
+  /** Returns the `expiresAt` of the entry that is there; 0 if there is none. */
+  #present (key: string): number {
+    const expiresAt = this.#entries.get(key)?.expiresAt ?? 0
+    return expiresAt > this.#now() ? expiresAt : 0
   }
 
   /** Makes all tokens of a key invalid. */

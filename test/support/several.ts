@@ -27,15 +27,17 @@ export async function onEachStore (t: Test, run: (t: Test, store: SharedStore) =
     () => mapStore('a Map'),
     () => mapStore('a Map that responds later', true),
     (t) => builtIn('SQLite', { backend: 'sqlite', options: { path: databasePath(t) } }),
-    ...(redis === undefined ? [] : [() => builtIn('Redis', {
-      backend: 'redis', options: { connection: { host: '127.0.0.1', port: redis.port }, prefix: `n${number++}:` }
-    })])
+    ...(redis === undefined ? [] : [() => redisStore(redis.port, `n${number++}:`)])
   ]
   for (const store of stores) await t.test(`on ${store(t).name}`, async (t) => await run(t, store(t)))
 }
 
 function builtIn (name: string, choice: BackendChoice): SharedStore {
   return { name, choice: () => ({ ...choice as { backend: string, options: object }, registry: builtIns() }) }
+}
+
+function redisStore (port: number, prefix: string): SharedStore {
+  return builtIn('Redis', { backend: 'redis', options: { connection: { host: '127.0.0.1', port }, prefix } })
 }
 
 function mapStore (name: string, isLate = false): SharedStore {
@@ -46,7 +48,8 @@ function mapStore (name: string, isLate = false): SharedStore {
     if (isLate) for (const method of [...chaos.all, chaos.claim, chaos.settle, chaos.version]) method.later()
     return chaos.wrap(backend)
   }
-  return { name, choice: () => ({ backend: 'shared', options: {}, registry: builtIns().add('shared' as 'memory', () => defineBackend({ name: 'shared', create })) }) }
+  const registry = () => builtIns().add('shared' as 'memory', () => defineBackend({ name: 'shared', create }))
+  return { name, choice: () => ({ backend: 'shared', options: {}, registry: registry() }) }
 }
 
 /** What the routes of one application receive. */

@@ -74,19 +74,32 @@ export const tokenCases: readonly ConformanceCase[] = [
     assertHolds(await backend.get('key'), bytesOf('younger'), 'get() after the older of two tokens was settled first')
   }, { advice: NUMBERED }),
 
-  claiming('with unordered, an older token overwrites the entry of a younger one', async (backend, subject) => {
+  claiming('with replaces, an older token replaces the entry of a younger one', async (backend, subject) => {
     const { older, younger } = await takeTwo(backend)
     await settle(backend, 'key', younger, { entry: entryOf('younger', subject) }, true, 'with the younger of two tokens')
-    const unordered = { entry: entryOf('older', subject), unordered: true }
-    await settle(backend, 'key', older, unordered, true, 'with the older of two tokens, unordered,')
-    assertHolds(await backend.get('key'), bytesOf('older'), 'get() after the older of two tokens was settled, unordered,')
+    const replaces = (await backend.get('key'))?.expiresAt ?? 0
+    const settlement = { entry: entryOf('older', subject), replaces }
+    await settle(backend, 'key', older, settlement, true, 'with the older of two tokens, and replaces,')
+    assertHolds(await backend.get('key'), bytesOf('older'), 'get() after the older of two tokens was settled, with replaces,')
   }),
 
-  claiming('with unordered, an invalid token still stores nothing', async (backend, subject) => {
+  claiming('with replaces, no other entry is replaced, and the token stays valid', async (backend, subject) => {
+    const { older, younger } = await takeTwo(backend)
+    await settle(backend, 'key', older, { entry: entryOf('older', subject), replaces: 0 }, true, 'with replaces: 0, of a key without entry')
+    const { expiresAt = 0 } = await backend.get('key') ?? {}
+    const settlement = { entry: entryOf('younger', subject), replaces: 0 }
+    await settle(backend, 'key', younger, settlement, false, 'with replaces: 0, of a key with an entry')
+    assertHolds(await backend.get('key'), bytesOf('older'), 'get() after a settle() with replaces: 0, of a key with an entry')
+    await settle(backend, 'key', younger, { ...settlement, replaces: expiresAt + 1 }, false, 'with replaces of another entry')
+    await settle(backend, 'key', younger, { ...settlement, replaces: expiresAt }, true, 'with replaces, after another one that did not fit')
+    assertHolds(await backend.get('key'), bytesOf('younger'), 'get() after a settle() with replaces')
+  }),
+
+  claiming('with replaces, an invalid token still stores nothing', async (backend, subject) => {
     const { older, younger } = await takeTwo(backend)
     await settle(backend, 'key', younger, { entry: entryOf('younger', subject) }, true, 'with the younger of two tokens')
     await backend.delete('key')
-    await settle(backend, 'key', older, { entry: entryOf('older', subject), unordered: true }, false, 'after a delete(), unordered,')
+    await settle(backend, 'key', older, { entry: entryOf('older', subject), replaces: 0 }, false, 'after a delete(), with replaces,')
     assertMiss(await backend.get('key'), 'get() of a deleted key')
   }, { advice: CHECKED }),
 

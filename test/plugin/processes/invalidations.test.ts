@@ -18,11 +18,13 @@ interface Way {
 
 const by = (act: (cache: ResponseCache) => Promise<unknown>) => async ({ cache }: Process): Promise<unknown> => await act(cache)
 
+const softly = by((cache) => cache.invalidate({ tags: ['a'], soft: true }))
+
 const WAYS: readonly Way[] = [
   { name: 'a tag that the route lists', route: { tags: ['a'] }, invalidate: by((cache) => cache.invalidate({ tags: ['a'] })) },
-  { name: 'a tag that the route lists, softly', route: { tags: ['a'] }, invalidate: by((cache) => cache.invalidate({ tags: ['a'], soft: true })) },
+  { name: 'a tag that the route lists, softly', route: { tags: ['a'] }, invalidate: softly },
   { name: 'a tag from a function', route: { tags: () => ['a'] }, invalidate: by((cache) => cache.invalidate({ tags: ['a'] })) },
-  { name: 'a tag from a function, softly', route: { tags: () => ['a'] }, invalidate: by((cache) => cache.invalidate({ tags: ['a'], soft: true })) },
+  { name: 'a tag from a function, softly', route: { tags: () => ['a'] }, invalidate: softly },
   { name: 'a tag from reply.cache()', replyTags: ['a'], invalidate: by((cache) => cache.invalidate({ tags: ['a'] })) },
   { name: 'its URL', invalidate: by((cache) => cache.invalidate({ url: '/' })) },
   { name: 'a POST to its URL', invalidate: async ({ ask }) => await ask({ method: 'POST' }) },
@@ -56,7 +58,8 @@ for (const way of WAYS) {
   t.test(`${way.name}: invalidated in one process while another fills: the old response is served to nobody who asks later`, async (t) => {
     await onEachStore(t, async (t, store) => {
       for (const order of ['ends', 'overwrites'] as const) {
-        const { processes, barriers, change } = await several(t, store, { count: 3, namespace: order, lockTimeout: '200ms', routes: routesFor(way) })
+        const options = { count: 3, namespace: order, lockTimeout: '200ms' } as const
+        const { processes, barriers, change } = await several(t, store, { ...options, routes: routesFor(way) })
         const [a, b, c] = processes as [Process, Process, Process]
         const first = a.ask()
         await barriers[0]!.reached()

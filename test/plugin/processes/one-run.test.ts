@@ -86,8 +86,9 @@ t.test('getOrSet: one producer runs for a cold and for a stale value in four pro
   await onEachStore(t, async (t, store) => {
     const { processes, clock } = await several(t, store, { count: 4, routes () {} })
     let runs = 0
-    const ask = async (at: number): Promise<number> => await processes[at % 4]!.cache.getOrSet('k', { ttl: '1s', staleWhileRevalidate: '1m' },
-      async () => {
+    const kept = { ttl: '1s', staleWhileRevalidate: '1m' } as const
+    const ask = async (at: number): Promise<number> =>
+      await processes[at % 4]!.cache.getOrSet('k', kept, async () => {
         const run = ++runs
         await settled()
         return run

@@ -174,11 +174,15 @@ export const storesUnchecked = beforeSettle((key, token, settlement, { correct }
 export const removesWithoutEntry = afterSettle((key, _token, { entry }, { entries }) => { if (entry === undefined) entries.delete(key) })
 export const keepsExpiry = entriesAs((entry, key, { correct }) => ({ ...entry, expiresAt: correct.get(key)?.expiresAt ?? entry.expiresAt }))
 export const settlesForever = entriesAs((entry) => ({ ...entry, expiresAt: entry.expiresAt + LIFE_MS }))
-export const olderWins = settleAs((settlement) => ({ ...settlement, unordered: true }))
+export const olderWins = beforeSettle((key, token, settlement, { correct, entries }) =>
+  correct.settle(key, token, { ...settlement, replaces: entries.get(key)?.expiresAt ?? 0 }))
 export const firstWins = beforeSettle((key, _token, _settlement, { leases }) => (leases.get(key)?.stored ?? 0) > 0 ? false : undefined)
-export const ignoresUnordered = settleAs((settlement) => ({ ...settlement, unordered: false }))
-export const unorderedIsUnchecked = beforeSettle((key, _token, { entry, unordered }, { correct }) => {
-  if (entry === undefined || unordered !== true) return undefined
+export const ignoresReplaces = settleAs((settlement) => ({ ...settlement, replaces: undefined }))
+export const notReplacedIsVoid = afterSettle((key, _token, { replaces }, { leases }, stored) => {
+  if (replaces !== undefined && !stored) leases.delete(key)
+})
+export const replacesIsUnchecked = beforeSettle((key, _token, { entry, replaces }, { correct }) => {
+  if (entry === undefined || replaces === undefined) return undefined
   correct.set(key, entry)
   return true
 })

@@ -49,11 +49,12 @@ const ownAlone: StoreBreakage = ({ correct }) => {
   }
 }
 
-const ownOrder: StoreBreakage = ({ correct }) => {
+const ownOrder: StoreBreakage = ({ correct, entries }) => {
   const stored = new Set<string>()
   return {
     async settle (key, token, settlement) {
-      const isStored = await correct.settle(key, token, { ...settlement, unordered: !stored.has(key) })
+      const replaces = stored.has(key) ? undefined : entries.get(key)?.expiresAt ?? 0
+      const isStored = await correct.settle(key, token, { ...settlement, replaces })
       if (isStored) stored.add(key)
       return isStored
     }
