@@ -10,7 +10,7 @@ import {
 } from './codec.js'
 import { Leases } from './leases.js'
 import { Replicas } from './replicas.js'
-import { runScript, SET, VERSION } from './scripts.js'
+import { SET, VERSION } from './scripts.js'
 import { walk } from './scan.js'
 import { SizeLimit } from './size-limit.js'
 import type { Settings } from './options.js'
@@ -102,7 +102,7 @@ export class RedisBackend implements CacheBackend {
 
   async version (name: string, raise = false): Promise<number> {
     const key = this.#prefix + versionText(name)
-    return Number(await this.#commands.run((client) => runScript(client, VERSION, [key, raise ? 1 : 0])))
+    return Number(await this.#commands.run((client) => this.#commands.scripts.run(client, VERSION, [key, raise ? 1 : 0])))
   }
 
   /** Returns only the figures that are known without a command, because the server can't count only our keys. */

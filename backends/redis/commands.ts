@@ -5,6 +5,7 @@ import { Timeouts } from '../../registry/timeouts.js'
 import type { Client } from './driver.js'
 import { failure, failureOf, type Failure } from './errors.js'
 import type { ClientConnection } from './connection.js'
+import { Scripts } from './scripts.js'
 
 /** Sends commands, and keeps track of those that are under way. */
 export class Commands {
@@ -12,6 +13,8 @@ export class Commands {
   readonly timeoutMs: number
   /** The number of commands that timed out. */
   timeouts = 0
+  /** Runs scripts, on a client that `run` passes. */
+  readonly scripts = new Scripts()
   readonly #connection: ClientConnection
   readonly #waits: Timeouts
   readonly #pauses = new Set<() => void>()

@@ -5,7 +5,7 @@ import type { Claim, ClaimOptions, Settlement, StoredEntry } from '../../registr
 import { refusal } from '../../registry/refusal.js'
 import { decodeValue, encodeInstant, encodeRecord, RECORD_BYTES, storedInstant } from './codec.js'
 import type { Commands } from './commands.js'
-import { CLAIM, PROLONG, RELEASE, runScript, SETTLE, type Script, type ScriptArguments } from './scripts.js'
+import { CLAIM, PROLONG, RELEASE, SETTLE, type Script, type ScriptArguments } from './scripts.js'
 import type { SizeLimit } from './size-limit.js'
 import { tokenOf, tokenText, type Token } from './tokens.js'
 import type { TimedWrites } from './write-queue.js'
@@ -86,7 +86,7 @@ export class Leases {
   }
 
   async #run (script: Script, args: ScriptArguments): Promise<unknown[]> {
-    return await orRefusal(this.#commands.run((client) => runScript(client, script, args))) as unknown[]
+    return await orRefusal(this.#commands.run((client) => this.#commands.scripts.run(client, script, args))) as unknown[]
   }
 }
 

@@ -1,4 +1,4 @@
-// The scripts that run on the server. Each uses only one key, as a Cluster requires, and is sent by its hash, as EVALSHA.
+// The scripts that run on the server. Each uses only one key, as a Cluster requires. After its first use, it is sent by its hash.
 import { createHash } from 'node:crypto'
 import type { Client, ScriptCommands } from './driver.js'
 
@@ -16,18 +16,26 @@ export type Send = (client: Client, command: (to: ScriptCommands) => unknown) =>
 
 const plainly: Send = (client, command) => command(client) as Promise<unknown>
 
-/**
- * Runs a script. Returns integers as numbers, and text as bytes. A server may forget a script at any time, and then the text of the script
- * is sent. This is not left to the driver's `defineCommand`, because that would add methods to caller-owned clients.
- */
-export async function runScript (client: Client, { sha, text }: Script, args: ScriptArguments, send = plainly): Promise<unknown> {
-  const whole = (): Promise<unknown> => send(client, (to) => to.evalBuffer(text, 1, ...args))
-  if (client.evalshaBuffer === undefined) return await whole()
-  try {
-    return await send(client, (to) => to.evalshaBuffer!(sha, 1, ...args))
-  } catch (error) {
-    if (!(error as Error | undefined)?.message?.startsWith('NOSCRIPT')) throw error
-    return await whole()
+/** Runs scripts. Returns integers as numbers, and text as bytes. */
+export class Scripts {
+  readonly #sent = new Set<Script>()
+
+  /**
+   * Runs a script. Its text is sent the first time, and whenever the server has forgotten it. This is not left to the driver's
+   * `defineCommand`, because that would add methods to caller-owned clients.
+   */
+  async run (client: Client, script: Script, args: ScriptArguments, send = plainly): Promise<unknown> {
+    const whole = (): Promise<unknown> => send(client, (to) => to.evalBuffer(script.text, 1, ...args))
+    if (client.evalshaBuffer === undefined || !this.#sent.has(script)) {
+      this.#sent.add(script)
+      return await whole()
+    }
+    try {
+      return await send(client, (to) => to.evalshaBuffer!(script.sha, 1, ...args))
+    } catch (error) {
+      if (!(error as Error | undefined)?.message?.startsWith('NOSCRIPT')) throw error
+      return await whole()
+    }
   }
 }
 

@@ -3,7 +3,7 @@
 import type { Commands } from './commands.js'
 import { failure, isReply, isTooLarge } from './errors.js'
 import type { Replicas } from './replicas.js'
-import { runScript, SET, type Script, type ScriptArguments } from './scripts.js'
+import { SET, type Script, type ScriptArguments } from './scripts.js'
 import type { SizeLimit } from './size-limit.js'
 
 const LONG_AGO = 0
@@ -99,7 +99,8 @@ export class TimedWrites {
     try {
       // The clock is asked for without replicas, and they need not confirm what can be made again.
       const send = script === SET && until !== LONG_AGO ? this.#replicas.send : undefined
-      const [outcome, serverNow] = (await this.#commands.run((client) => runScript(client, script, args, send))) as [unknown, unknown]
+      const result = await this.#commands.run((client) => this.#commands.scripts.run(client, script, args, send))
+      const [outcome, serverNow] = result as [unknown, unknown]
       const ahead = this.#ahead = { leastMs: Number(serverNow) - performance.now(), mostMs: Number(serverNow) + 1 - askedAt }
       return { outcome: Number(outcome), ahead }
     } catch (error) {

@@ -29,7 +29,8 @@ t.test('redis: on a Cluster, keys, tags and clear work on all nodes', async (t) 
   for (const url of urls) t.match((await ask(url)).cacheStatus, /fwd=miss/)
   t.equal(runs(), 60)
   await cache.clear()
-  for (const { admin } of servers) t.equal(await admin.dbsize(), 0)
+  // Versions only grow, so clear leaves them.
+  for (const { admin } of servers) t.same((await admin.keys('*')).filter((key) => !key.startsWith('frc:\0version:')), [])
 })
 
 t.test('redis: while slots move to another node, gets, sets and deletes succeed', async (t) => {
