@@ -2,7 +2,7 @@
 // something. Broken backends are tested in test/kit-*.test.ts.
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
-import { conformance, faults, museum, skipReason, type ConformanceCase, type ConformanceSubject } from './kit/index.js'
+import { conformance, coordination, faults, museum, skipReason, type ConformanceCase, type ConformanceSubject } from './kit/index.js'
 import { broken, correctMap, correctProgram, correctStore } from './support/breakages/index.js'
 import { LEVERS } from './kit/subject.js'
 import { mapSubject } from './support/breakages/broken.js'
@@ -17,12 +17,12 @@ import type { MapBackend } from './support/map-backend.js'
 
 const LATE_MS = 1
 
-const all = [...conformance, ...faults, ...museum]
+const all = [...conformance, ...faults, ...museum, ...coordination]
 
 const subjectOf = (open: (correct: MapBackend) => CacheBackend): ConformanceSubject => mapSubject(({ correct }) => open(correct))
 
-t.test('a correct backend passes every case of conformance and museum that needs no lever', async (t) => {
-  await conforms(t, correctMap(), [...conformance, ...museum])
+t.test('a correct backend passes every case of all lists that needs no lever', async (t) => {
+  await conforms(t, correctMap(), all)
 })
 
 t.test('a correct backend whose methods return promises passes them too', async (t) => {
@@ -30,8 +30,9 @@ t.test('a correct backend whose methods return promises passes them too', async 
     await Promise.resolve()
     return method(...args)
   }
-  await conforms(t, subjectOf((correct) =>
-    Object.fromEntries(Object.entries(correct).map(([name, method]) => [name, later(method)])) as unknown as CacheBackend))
+  const subject = subjectOf((correct) =>
+    Object.fromEntries(Object.entries(correct).map(([name, method]) => [name, later(method)])) as unknown as CacheBackend)
+  await conforms(t, subject, [...conformance, ...coordination])
 })
 
 t.test('a correct backend with levers passes every case of all lists, except those that need a program', async (t) => {
@@ -83,7 +84,7 @@ t.test('the names of the cases are unique', async (t) => {
 
 t.test('only the cases of the museum have a reference', async (t) => {
   for (const { name, reference } of museum) t.match(reference, /^[\w.-]+\/[\w.-]+#\d+$/, name)
-  t.same([...conformance, ...faults].filter(({ reference }) => reference !== undefined), [])
+  t.same([...conformance, ...faults, ...coordination].filter(({ reference }) => reference !== undefined), [])
 })
 
 t.test('a case whose lever is missing is skipped, opens nothing, and names the lever', async (t) => {
@@ -101,7 +102,7 @@ t.test('a case whose lever is missing is skipped, opens nothing, and names the l
 t.test('a case for a power that the backend lacks is skipped, and names the power', async (t) => {
   const required = subjectOf(({ get, set, delete: remove, close }) => ({ get, set, delete: remove, close }))
   const backend = await required.open()
-  for (const one of conformance.filter(({ levers }) => levers === undefined)) {
+  for (const one of [...conformance, ...coordination].filter(({ levers }) => levers === undefined)) {
     t.equal(await one.run(required), one.power === undefined ? 'passed' : 'skipped', one.name)
     if (one.power === undefined) continue
     t.ok(one.name.startsWith(`${one.power}: `), one.name)

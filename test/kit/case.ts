@@ -26,7 +26,8 @@ export type WithPower<P extends Power> = CacheBackend & Required<Pick<CacheBacke
 
 type Body = (backend: CacheBackend, subject: ConformanceSubject) => Promise<void>
 
-interface About {
+/** What else a case may say about itself. */
+export interface About {
   readonly power?: Power
   readonly levers?: readonly Lever[]
   readonly reference?: string

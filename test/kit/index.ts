@@ -1,5 +1,17 @@
 // The test kit: lists of cases for any test runner. They test what every backend must do and survive, and look for public bugs.
 import type { ConformanceCase } from './case.js'
+import { foundCases } from './coordination/found.js'
+import { claimGrowthCases } from './coordination/growth.js'
+import { hiddenCases } from './coordination/hidden.js'
+import { claimedKeyCases } from './coordination/keys.js'
+import { leaseCases } from './coordination/leases.js'
+import { claimLifeCases } from './coordination/life.js'
+import { prolongingCases } from './coordination/prolonging.js'
+import { sharedCases } from './coordination/share.js'
+import { storeFaultCases } from './coordination/store-faults.js'
+import { tokenCases } from './coordination/tokens.js'
+import { versionCases } from './coordination/versions.js'
+import { voidedCases } from './coordination/voided.js'
 import { failCases } from './faults/fail.js'
 import { fillCases } from './faults/fill.js'
 import { garbleCases } from './faults/garble.js'
@@ -68,4 +80,23 @@ export const museum: readonly ConformanceCase[] = [
   ...growthCases,
   ...outageCases,
   ...roomCases
+]
+
+/**
+ * Cases for backends with `claim` and `settle`, or with `version`, which let several processes share work: one of them creates an entry
+ * while the others wait, and nothing is stored that was read before an invalidation. Some need a lever.
+ */
+export const coordination: readonly ConformanceCase[] = [
+  ...leaseCases,
+  ...prolongingCases,
+  ...foundCases,
+  ...tokenCases,
+  ...voidedCases,
+  ...claimedKeyCases,
+  ...hiddenCases,
+  ...sharedCases,
+  ...claimLifeCases,
+  ...storeFaultCases,
+  ...claimGrowthCases,
+  ...versionCases
 ]

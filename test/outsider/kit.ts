@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { builtIns } from 'fastify-response-cache'
-import { conformance, faults, museum, type ConformanceSubject } from 'fastify-response-cache/test-kit'
+import { conformance, coordination, faults, museum, type ConformanceSubject } from 'fastify-response-cache/test-kit'
 import jsonFile from './index.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'json-file-'))
@@ -32,7 +32,7 @@ const subject: ConformanceSubject = {
   }
 }
 
-for (const c of [...conformance, ...faults, ...museum]) {
+for (const c of [...conformance, ...faults, ...museum, ...coordination]) {
   test(c.name, async (t) => {
     if (await c.run(subject) === 'skipped') t.skip()
   })

@@ -111,6 +111,22 @@ t.test('registry: a backend that lacks methods is refused, and the error names t
   }
 })
 
+t.test('registry: a backend with only one of claim and settle is refused, and the error names it', async (t) => {
+  const opened = (backend: unknown) =>
+    new Registry().add(named('dynamo'), () => defineBackend({ name: 'dynamo', create: () => backend as never })).open(choiceOf('dynamo'))
+  for (const [missing, alone] of [['settle', 'claim'], ['claim', 'settle']] as const) {
+    for (const nothing of [undefined, 5, 'a method']) {
+      await t.rejects(opened({ ...mapBackend(Date.now), [missing]: nothing }), {
+        code: 'CACHE_ERR_BACKEND_CONTRACT',
+        message: `cache: backend 'dynamo' must have both of the methods claim and settle, or neither, got one with only ${alone}`
+      })
+    }
+  }
+  const { claim, settle, ...neither } = mapBackend(Date.now)
+  t.notOk(powersOf(await opened(neither)).includes('claim'))
+  t.same(powersOf(await opened({ ...neither, claim, settle })), POWERS)
+})
+
 t.test('registry: the methods may be those of a class', async (t) => {
   class Dynamo {
     get () { return undefined }
@@ -124,7 +140,9 @@ t.test('registry: the methods may be those of a class', async (t) => {
 
 t.test('registry: a backend has an optional method exactly if that method is a function', async (t) => {
   t.same(powersOf(mapBackend(Date.now)), POWERS)
-  t.same(powersOf({ ...mapBackend(Date.now), has: undefined, keys: true } as never), ['clear', 'size', 'stats', 'getMany'])
+  t.same(powersOf({ ...mapBackend(Date.now), has: undefined, keys: true } as never), [
+    'clear', 'size', 'stats', 'getMany', 'claim', 'settle', 'version'
+  ])
 })
 
 t.test('registry: options are passed to the backend unchanged, or as an empty object if absent', async (t) => {

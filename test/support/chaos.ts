@@ -107,6 +107,9 @@ export class Chaos {
   readonly size = new ChaosMethod()
   readonly stats = new ChaosMethod()
   readonly getMany = new ChaosMethod()
+  readonly claim = new ChaosMethod()
+  readonly settle = new ChaosMethod()
+  readonly version = new ChaosMethod()
   /** The backend behind the chaos. */
   inner: CacheBackend | undefined
   readonly #methods: readonly Method[] | undefined
@@ -118,7 +121,7 @@ export class Chaos {
 
   /** Resolves once everything that is stored has been written. Until then, reads of the cache don't reach the backend. */
   async written (): Promise<void> {
-    await until(() => this.set.running === 0)
+    await until(() => this.set.running + this.settle.running === 0)
     await turns()
   }
 
@@ -141,9 +144,9 @@ export class Chaos {
     return { registry: builtIns().add(name, () => definition), backend: name }
   }
 
-  /** Every method that reads or changes entries. */
+  /** Every method that reads or changes entries, and those that coordinate processes. */
   get all (): readonly ChaosMethod[] {
-    return [this.get, this.getMany, this.set, this.delete, this.clear]
+    return [this.get, this.getMany, this.set, this.delete, this.clear, this.claim, this.settle, this.version]
   }
 
   /** Gives one command to all of them, as when the network fails or recovers. */

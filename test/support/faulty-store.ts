@@ -4,6 +4,7 @@ import { testClock } from './clock.js'
 import { mapBackend } from './map-backend.js'
 import { fewAtOnce, oneQueue } from './slow-store.js'
 import type { CacheBackend, StoredEntry } from '../../registry/backend.js'
+import { refusal } from '../../registry/refusal.js'
 import type { ConformanceSubject } from '../kit/index.js'
 
 const SLOW_MS = 50
@@ -59,18 +60,18 @@ export type StoreBackend = Required<CacheBackend>
 const isEntry = (found: StoredEntry | undefined): boolean =>
   found === undefined || (found.value instanceof Uint8Array && Number.isFinite(found.expiresAt))
 
-/** Sets an entry if there is room for it, or by evicting older ones. */
-function keep ({ network, entries, roomBytes }: StoreGiven, set: () => void): void {
-  if (network.state === 'is full') throw new Error('there is no room')
-  set()
-  if (roomBytes === undefined) return
+/** Stores something if there is room for it, or by evicting older entries. */
+function keep<T> ({ network, entries, roomBytes = Infinity }: StoreGiven, store: () => T): T {
+  if (network.state === 'is full') throw refusal(new Error('there is no room'))
+  const result = store()
   let bytes = 0
-  for (const { value } of entries.values()) bytes += value.byteLength
+  if (roomBytes < Infinity) for (const { value } of entries.values()) bytes += value.byteLength
   for (const [key, { value }] of entries) {
-    if (bytes <= roomBytes) return
+    if (bytes <= roomBytes) break
     entries.delete(key)
     bytes -= value.byteLength
   }
+  return result
 }
 
 /** Returns a function that tells whether a change is still the last one of its key. */
@@ -101,6 +102,7 @@ export function storeBackend (given: StoreGiven): StoreBackend {
     refuse()
     return await Promise.race([network[way](() => { refuse(); return act() }), closing])
   }
+  const stored = <T> (act: () => T): Promise<T> => ask(() => keep(given, act), 'change')
   const sound = (key: string): StoredEntry | undefined => isEntry(given.entries.get(key)) ? held().get(key) : undefined
   return {
     get: (key) => ask(() => sound(key)),
@@ -112,16 +114,17 @@ export function storeBackend (given: StoreGiven): StoreBackend {
       change(key)
       return ask(() => held().delete(key), 'change')
     },
-    close () {
-      closed = true
-      end(new Error('it was closed'))
-    },
+    close () { closed = true; end(new Error('it was closed')) },
     has: (key) => ask(() => sound(key) !== undefined),
     clear: (prefix) => ask(() => held().clear(prefix), 'change'),
     keys: (pattern) => ask(() => held().keys(pattern)),
     size: () => ask(() => held().size()),
     stats: () => ask(() => ({ entries: held().size() })),
-    getMany: (keys) => ask(() => keys.map(sound))
+    getMany: (keys) => ask(() => keys.map(sound)),
+    claim: (key, options) => stored(() => held().claim(key, options)),
+    // After the sets that were called before it. A delete need not wait for it, because it makes the token invalid.
+    settle: (key, token, settlement) => few(() => stored(() => held().settle(key, token, settlement))),
+    version: (name, raise) => ask(() => held().version(name, raise), 'change')
   }
 }
 

@@ -6,10 +6,14 @@ import { entryOf } from '../entries.js'
 import type { SubjectWith } from '../subject.js'
 
 const ROUNDS = 10
-const KEYS = 40
+
+/** How many keys a round has. */
+export const KEYS = 40
 
 /** Fails if the store grows from round to round, although each round leaves no entry. */
-async function assertStays (subject: SubjectWith<'footprint'>, what: string, round: (number: number) => Promise<void>): Promise<void> {
+export async function assertStays (
+  subject: SubjectWith<'footprint'>, what: string, round: (number: number) => Promise<void>
+): Promise<void> {
   await round(0)
   await round(1)
   const before = await subject.footprint()
@@ -25,7 +29,8 @@ async function setAll (backend: CacheBackend, subject: SubjectWith<'footprint'>,
   for (const key of keys) await backend.set(key, entryOf('value', subject, lifeMs))
 }
 
-const keysOf = (round: number): string[] => Array.from({ length: KEYS }, (_, at) => `round ${round}, key ${at}`)
+/** Returns the keys of a round, which no other round has. */
+export const keysOf = (round: number): string[] => Array.from({ length: KEYS }, (_, at) => `round ${round}, key ${at}`)
 
 export const growthCases: readonly ConformanceCase[] = [
   withLevers(['footprint'], 'deleted keys leave nothing in the store', async (backend, subject) => {

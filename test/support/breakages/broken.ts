@@ -9,6 +9,7 @@ import { open } from '../children/kit.js'
 import { testClock } from '../clock.js'
 import { storeBackend, storeSubject, type StoreBackend, type StoreGiven } from '../faulty-store.js'
 import { mapBackend } from '../map-backend.js'
+import { leaseRecords } from '../map-leases.js'
 import type { Breakage } from './ways.js'
 
 /** Makes a subject with a broken backend. */
@@ -23,7 +24,7 @@ export function mapSubject (open: (given: Parameters<Breakage>[0]) => CacheBacke
     ...clock,
     open: async () => {
       const entries = new Map<string, StoredEntry>()
-      return open({ correct: mapBackend(clock.now, entries), now: clock.now, entries })
+      return open({ correct: mapBackend(clock.now, entries), now: clock.now, entries, leases: leaseRecords(entries) })
     }
   }
 }

@@ -3,12 +3,16 @@ import type { ConformanceSubject } from '../../kit/index.js'
 import { storeSubject } from '../faulty-store.js'
 import { mapSubject, ofProgram, type Broken } from './broken.js'
 import { brokenConformance } from './conformance.js'
+import { brokenCoordination } from './coordination.js'
 import { brokenFaults } from './faults.js'
 import { brokenMuseum } from './museum.js'
 
-export type { Broken } from './broken.js'
+export { ofMap, type Broken } from './broken.js'
+export { leaseMistakes } from './coordination.js'
 
-export const broken: Readonly<Record<string, Broken>> = { ...brokenConformance, ...brokenFaults, ...brokenMuseum }
+export const broken: Readonly<Record<string, Broken>> = {
+  ...brokenConformance, ...brokenFaults, ...brokenMuseum, ...brokenCoordination
+}
 
 export const correctMap = (): ConformanceSubject => mapSubject(({ correct }) => correct)
 

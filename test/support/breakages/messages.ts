@@ -1,4 +1,5 @@
 // A part of each case's message for its broken backend, so that the case fails for that reason and no other.
+import { coordinationMessages } from './coordination-messages.js'
 
 export const messages: Readonly<Record<string, string>> = {
   'get of a key that was never set returns undefined': 'get() must return undefined; got null',
@@ -195,5 +196,6 @@ export const messages: Readonly<Record<string, string>> = {
   'a damaged entry does not cause errors forever': 'set() over a damaged entry must not fail; it failed with SyntaxError: Unexpected token',
   'a store that was removed is created again': 'set() after the contents of the store were removed must not fail; it failed with Error: no such table',
   'a full store can be cleared': 'clear() of a full store must not fail; it failed with Error: there is no room',
-  'in a store that the cache itself has filled, new entries replace old ones': 'a cache that has filled its store must make room for new entries; 500 of the last 500 sets were refused'
+  'in a store that the cache itself has filled, new entries replace old ones': 'a cache that has filled its store must make room for new entries; 500 of the last 500 sets were refused',
+  ...coordinationMessages
 }

@@ -2,9 +2,18 @@
 import { isUtf8 } from 'node:buffer'
 import type { CacheBackend, StoredEntry } from '../../../registry/backend.js'
 import type { MapBackend } from '../map-backend.js'
+import type { LeaseRecord } from '../map-leases.js'
+
+/** What a breakage is given: a correct backend, its clock, and the maps in which it keeps entries and leases. */
+export interface MapGiven {
+  readonly correct: MapBackend
+  readonly now: () => number
+  readonly entries: Map<string, StoredEntry>
+  readonly leases: Map<string, LeaseRecord>
+}
 
 /** Replaces methods of a correct backend. */
-export type Breakage = (given: { correct: MapBackend, now: () => number, entries: Map<string, StoredEntry> }) => Partial<CacheBackend>
+export type Breakage = (given: MapGiven) => Partial<CacheBackend>
 
 export const GARBAGE = Uint8Array.of(1, 2, 3)
 

@@ -1,10 +1,11 @@
 // The backend that the kit's child processes open. `where` is a way, correct or broken, and a folder.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { builtIns } from '../../../backends/index.js'
 import { mapBackend } from '../map-backend.js'
-import type { CacheBackend } from '../../../registry/backend.js'
+import type { CacheBackend, Claim, ClaimOptions, Settlement } from '../../../registry/backend.js'
 import { WRITTEN } from '../../kit/child.js'
 
 const HEAD_BYTES = 8
@@ -57,8 +58,35 @@ const halved = (dir: string): CacheBackend => files(dir, async (path, bytes) => 
   writeFileSync(path, bytes)
 })
 
+/**
+ * Adds claim and settle for processes that take turns. What is claimed is in files in `dir`. `endsAt` is when a lease ends.
+ */
+function leased (backend: CacheBackend, dir: string, endsAt = (leaseMs: number) => Date.now() + leaseMs): CacheBackend {
+  mkdirSync(dir, { recursive: true })
+  const pathOf = (key: string): string => join(dir, nameOf(key))
+  const tokenOf = (key: string): string | undefined => existsSync(pathOf(key)) ? readFileSync(pathOf(key), 'utf8') : undefined
+  return Object.assign(backend, {
+    claim (key: string, { leaseMs }: ClaimOptions): Claim {
+      const busyMs = Number(tokenOf(key)?.split(' ')[0] ?? 0) - Date.now()
+      if (busyMs > 0) return { busyMs }
+      const token = `${endsAt(leaseMs)} ${randomUUID()}`
+      writeFileSync(pathOf(key), token)
+      return { token }
+    },
+    async settle (key: string, token: string, { entry }: Settlement): Promise<boolean> {
+      if (tokenOf(key) !== token) return false
+      rmSync(pathOf(key))
+      if (entry !== undefined) await backend.set(key, entry)
+      return entry !== undefined
+    }
+  })
+}
+
+const onFiles = async (dir: string): Promise<CacheBackend> => await builtIns().open({ backend: 'file', options: { dir } })
+
 const WAYS: Record<string, (dir: string) => CacheBackend | Promise<CacheBackend>> = {
-  correct: (dir) => builtIns().open({ backend: 'file', options: { dir } }),
+  correct: async (dir) => leased(await onFiles(dir), `${dir} leases`),
+  endless: async (dir) => leased(await onFiles(dir), `${dir} leases`, () => Infinity),
   alive (dir) {
     setInterval(() => {}, 1_000)
     return files(dir, writeFileSync)
