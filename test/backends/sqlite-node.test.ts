@@ -7,7 +7,7 @@ import { nodeDriver } from '../../backends/sqlite/node-sqlite.js'
 import { readOptions, type SqliteOptions } from '../../backends/sqlite/options.js'
 import { FORMAT } from '../../backends/sqlite/schema.js'
 import type { CacheBackend } from '../../registry/backend.js'
-import { conformance, museum } from '../kit/index.js'
+import { conformance, coordination, museum } from '../kit/index.js'
 import { byHand } from '../support/by-hand.js'
 import { testClock } from '../support/clock.js'
 import { entry, textAt } from '../support/entries.js'
@@ -27,7 +27,7 @@ async function open (t: Test, options: SqliteOptions, now: () => number = testCl
   }) as Required<CacheBackend>
 }
 
-for (const [name, cases] of Object.entries({ conformance, museum })) {
+for (const [name, cases] of Object.entries({ conformance, coordination, museum })) {
   t.test(`node:sqlite: the ${name} cases`, { skip }, async (t) => {
     for (const { name, run } of cases) {
       await t.test(name, async (t) => {
