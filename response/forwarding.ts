@@ -118,7 +118,7 @@ export class Forwarding {
       const { released } = outcome
       // Now it is known which fields select the variant. This request waits for another one for its own variant, or runs the handler.
       if (released === 'other-variant') return this.collapse(exchange, forward)
-      if (released === 'invalidated') return this.#lookAgain(exchange, forward)
+      if (released === 'look-again') return this.#lookAgain(exchange, forward)
       return released === 'lock-timeout' ? this.#fill(exchange, forward, { forbidden: released }) : this.#lead(exchange, forward)
     }
     // A response made before an invalidation may be sent only to requests that came before that invalidation.
@@ -204,7 +204,7 @@ export class Forwarding {
     if (variants !== undefined) fills.narrow(flight, variants.head.names, (fields) => selection(fields, request, this.#route.policy.vary))
     if (state === 'fresh') {
       flight.share(() => ({ entry, names: [key, ...this.#route.fenceNames(target), ...tagsOf(entry.head.tags ?? []).map(tagName)] }))
-    } else flight.release('invalidated')
+    } else flight.release('look-again')
     fills.land(flight)
   }
 

@@ -122,7 +122,7 @@ export class Producers {
     const outcome = await joined.wait(begin.selects)
     if ('value' in outcome) return asRead(outcome.value) as T
     if ('err' in outcome) throw outcome.err
-    if (outcome.released === 'invalidated') {
+    if (outcome.released === 'look-again') {
       const found = await this.#values.find(key).catch(() => undefined)
       return found !== undefined && this.#values.isFresh(found) ? found.value as T : await this.one({ ...job, mark: fence.mark }, waits)
     }
@@ -139,9 +139,10 @@ export class Producers {
     }
     try {
       const { value, stored } = await this.#make(job, place, { isAlone: flight === undefined, waits })
+      if (stored instanceof Promise) flight?.complete()
       // The value may have been invalidated by another process before a call that waits has begun.
       const over = andThen(stored, (outcome) => {
-        if (outcome === false) flight?.release('invalidated')
+        if (outcome === false) flight?.release('look-again')
         else flight?.share(() => ({ value }))
         end()
       })

@@ -1,8 +1,8 @@
 // A flight: the work of one request, and the requests that wait for its outcome. All of them need the same variant of the same key.
 import { Deadline, type Wait } from '../../registry/deadline.js'
 
-/** Why a request that waited gets nothing from a flight. */
-export type Released = 'not-shareable' | 'failed' | 'lock-timeout' | 'other-variant' | 'invalidated'
+/** Why a request that waited gets nothing from a flight. `look-again`: something was stored, or invalidated, meanwhile. */
+export type Released = 'not-shareable' | 'failed' | 'lock-timeout' | 'other-variant' | 'look-again'
 
 /** The outcome of a flight: something to share, or why there is nothing. */
 export type FlightOutcome<S> = S | { readonly released: Released }
@@ -17,6 +17,8 @@ interface Waiter<S> {
   readonly selects: Selects
   /** Whether the request needs all of the body, so that a stream is of no use before it has ended. */
   readonly needsWhole: boolean
+  /** Whether it came when the response was complete, and only its storing was waited for. */
+  readonly isLate: boolean
   readonly resolve: (outcome: FlightOutcome<S>) => void
 }
 
@@ -39,6 +41,7 @@ export class Flight<S extends object> {
   #headAt: number | undefined
   #offered: (() => S) | undefined
   #outcome: (() => FlightOutcome<S>) | undefined
+  #isComplete = false
 
   /** `names` are the request fields on which the key's responses are known to vary, and `selects` is that of the request that works. */
   constructor (key: string, mark: number, { names, selects, lockTimeoutMs }: FlightStart) {
@@ -90,7 +93,7 @@ export class Flight<S extends object> {
       const outcome = this.#outcome ?? (needsWhole ? undefined : this.#offered)
       if (outcome !== undefined) return resolve(outcome())
       this.#waiters ??= []
-      this.#waiters.push({ selects, needsWhole, resolve })
+      this.#waiters.push({ selects, needsWhole, isLate: this.#isComplete, resolve })
       this.#wait ??= this.#timeout()
     })
   }
@@ -108,7 +111,7 @@ export class Flight<S extends object> {
 
   /** Whether requests wait for the outcome. */
   get isAwaited (): boolean {
-    return this.#waiters !== undefined && this.#waiters.length > 0
+    return this.#waiters?.some(({ isLate }) => !isLate) === true
   }
 
   /** Whether a stream was offered. */
@@ -137,6 +140,14 @@ export class Flight<S extends object> {
     this.#wait = this.#timeout()
   }
 
+  /**
+   * Called when there is something to share, which is being stored. Requests that come from now on wait for that, and then look it up: their
+   * lookup may have found what was stored before.
+   */
+  complete (): void {
+    this.#isComplete = true
+  }
+
   /** Ends the flight with nothing to share. Only the first outcome counts. */
   release (released: Released): void {
     this.#settle(() => ({ released }))
@@ -161,7 +172,7 @@ export class Flight<S extends object> {
     if (gone.length === 0) return
     this.#waiters = left
     if (left.length === 0) this.#endWait()
-    for (const { resolve } of gone) resolve(outcome())
+    for (const { isLate, resolve } of gone) resolve(isLate ? { released: 'look-again' } : outcome())
   }
 
   /** Called when nobody waits any more. A timer that is left would keep the process alive. */

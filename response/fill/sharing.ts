@@ -45,11 +45,12 @@ export class Sharing {
 
   /**
    * Gives the whole response to the requests that wait: at once, or if there are other processes, when it is known whether it was
-   * invalidated meanwhile. These requests may have come after that.
+   * invalidated meanwhile. These requests may have come after that. Later requests don't join them, but look the response up.
    */
   share (ready: Shareable): void {
-    if (this.#storing.right === undefined) this.#share(ready)
-    else this.#ready = ready
+    if (this.#storing.right === undefined) return this.#share(ready)
+    this.#ready = ready
+    this.#flight?.complete()
   }
 
   /** Called when the response will not be stored. The requests that wait run the handler themselves. */
@@ -65,7 +66,7 @@ export class Sharing {
   land (refused?: RefusalReason): void {
     this.#storing.giveBack()
     if (this.#flight === undefined) return
-    if (refused === 'invalidated' && this.#storing.right !== undefined) this.#flight.release('invalidated')
+    if (refused === 'invalidated' && this.#storing.right !== undefined) this.#flight.release('look-again')
     else if (this.#ready !== undefined) this.#share(this.#ready)
     this.#fills.land(this.#flight)
   }

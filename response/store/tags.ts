@@ -210,7 +210,7 @@ export class Tags {
   }
 
   async #raise (): Promise<number> {
-    return this.#known(await this.#guard.change('version', async (backend) => await backend.version!(this.#version, true)))
+    return await this.#guard.change('version', async (backend) => this.#known(await backend.version!(this.#version, true)))
   }
 
   #known (version: unknown): number {

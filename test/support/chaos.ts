@@ -119,6 +119,16 @@ export class Chaos {
     this.#methods = methods
   }
 
+  /** The method by which the cache stores what a fill produced: `settle`, if the backend has claims. */
+  get fills (): ChaosMethod {
+    return this.inner?.settle === undefined ? this.set : this.settle
+  }
+
+  /** The name of that method, as it is in `stats().errors`. */
+  get fillsBy (): 'set' | 'settle' {
+    return this.fills === this.set ? 'set' : 'settle'
+  }
+
   /** Resolves once everything that is stored has been written. Until then, reads of the cache don't reach the backend. */
   async written (): Promise<void> {
     await until(() => this.set.running + this.settle.running === 0)

@@ -167,13 +167,13 @@ for (const [name, act, left] of undo) {
   t.test(`O6: getOrSet: a value that is stored only after its deadline is not found after ${name}`, async (t) => {
     await forEachBackend(t, async (t, on) => {
       const { cache, chaos } = await dataCache(t, on, { deadline: '100ms' })
-      chaos.set.only((key) => !isStamp(key)).hang()
+      chaos.fills.only((key) => !isStamp(key)).hang()
       t.equal(await cache.getOrSet('k', { ttl: '1m', tags: ['news'] }, () => 'old'), 'old')
-      await until(async () => (await cache.stats()).errors.set === 1)
-      chaos.set.heal()
+      await until(async () => (await cache.stats()).errors[chaos.fillsBy] === 1)
+      chaos.fills.heal()
       const acknowledged = act(cache)
       await turns()
-      chaos.set.release()
+      chaos.fills.release()
       await acknowledged
       t.equal(await cache.get('k'), left)
       await turns()

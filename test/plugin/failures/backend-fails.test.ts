@@ -141,11 +141,11 @@ for (const [name, isStored, route, slow, hanging] of SLOW) {
 t.test('O3: a backend that is slow to store delays no request', async (t) => {
   await forEachBackend(t, async (t, on) => {
     const { ask, chaos } = await setUp(t, on, { deadline: '5s' })
-    chaos.set.hang()
+    chaos.fills.hang()
     const { tookMs } = await ask('/a/1')
     t.ok(tookMs < 1_000)
-    t.equal(chaos.set.hanging, 1)
-    chaos.set.release()
+    t.equal(chaos.fills.hanging, 1)
+    chaos.fills.release()
   })
 })
 

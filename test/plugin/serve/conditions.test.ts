@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
 import { build, forEachBackend, type Probe } from '../../support/app.js'
+import { until } from '../../support/barrier.js'
 import { cached } from '../../support/document.js'
 
 const BODY = 'abcdefghij'.repeat(100)
@@ -151,6 +152,7 @@ t.test('RFC 9111 section 5.2.1.7: only-if-cached is served with a fresh entry or
     const headers = { 'cache-control': 'only-if-cached' }
     t.match(await app.ask({ url: '/', headers }), { status: 504 })
     await app.ask('/')
+    await until(async () => (await app.cache.stats()).stores === 1)
     t.match(await app.ask({ url: '/', headers }), { status: 200, hit: true })
     t.match(await app.ask({ url: '/', headers: { ...headers, 'if-none-match': '"1"' } }), { status: 304, hit: true })
     await app.clock.pass(61_000)
