@@ -36,6 +36,7 @@ for (const way of WAYS) {
       t.equal(await before, '1')
       await until(async () => (await cache.stats()).refusals.invalidated === 1)
       t.equal(await version(), '2')
+      await until(async () => (await cache.stats()).stores === 1)
       t.equal(await version(), '2')
       t.match(await cache.stats(), { stores: 1, hits: 1 })
     })
