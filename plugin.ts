@@ -163,5 +163,5 @@ export type { Concurrency } from './response/fill/single-flight.js'
 export type { Explained, ExplainedEntry, ExplainedKey, ExplainedVariants, Explanation, Instant } from './response/explain/explanation.js'
 export type { InvalidationTarget } from './response/options/invalidation-target.js'
 export type { BypassReason, MissReason, RefusalReason } from './response/observe/reasons.js'
-export type { CacheStats, RouteStats } from './response/observe/observer.js'
+export type { CacheStats, ClaimStats, RouteStats } from './response/observe/observer.js'
 export { builtIns, defineBackend, fromEnvironment, fromStringStore, Registry, responseCache, rfc9111 }

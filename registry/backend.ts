@@ -30,14 +30,26 @@ export interface ClearOptions {
   readonly onProgress?: ((deleted: number) => void) | undefined
 }
 
+/** The outcome of a `claim` whose caller may create the entry. */
+export interface GrantedClaim {
+  /** The caller passes the token to `settle` once, whatever comes of the work. */
+  readonly token: string
+}
+
+/** The outcome of a `claim` if there is an entry that is not the one that the caller has seen. */
+export interface FoundClaim {
+  /** The entry under the key. */
+  readonly entry: StoredEntry
+}
+
+/** The outcome of a `claim` if somebody else is creating the entry. */
+export interface BusyClaim {
+  /** Unless they settle earlier, nobody else gets a lease for this many milliseconds. */
+  readonly busyMs: number
+}
+
 /** The outcome of `claim`. */
-export type Claim =
-  /** The caller may create the entry. It passes the token to `settle` once, whatever comes of the work. */
-  | { readonly token: string }
-  /** There is an entry under the key that is not the one that the caller has seen. */
-  | { readonly entry: StoredEntry }
-  /** Somebody else is creating the entry. Unless they settle earlier, nobody else gets a lease for this many milliseconds. */
-  | { readonly busyMs: number }
+export type Claim = GrantedClaim | FoundClaim | BusyClaim
 
 /** Options of `claim`. All times are durations, which the store's clock measures, because the clocks of processes may differ. */
 export interface ClaimOptions {

@@ -9,7 +9,7 @@ import type { Explanation } from './explain/explanation.js'
 import { clear, invalidate } from './invalidation/invalidate.js'
 import type { RouteLookup } from './explain/route-lookup.js'
 import type { KnownRoute } from './known-route.js'
-import { sum, type CacheStats, type RouteStats } from './observe/observer.js'
+import { noClaims, sum, type CacheStats, type RouteStats } from './observe/observer.js'
 import type { GetOrSetOptions, SetOptions } from './data/value-options.js'
 import type { InvalidationTarget } from './options/invalidation-target.js'
 
@@ -90,12 +90,13 @@ export class ResponseCache {
 
   /** Returns the counters since the start, and the size of the backend's contents (undefined if the backend can't tell). Never rejects. */
   async stats (): Promise<CacheStats> {
-    const { backend, guard, observer, routes } = this.#services
+    const { backend, claims, guard, observer, routes } = this.#services
     const held = backend.stats === undefined ? undefined : await guard.call('stats', () => backend.stats!()).catch(() => undefined)
     return {
       ...sum(routes.map((route) => route.stats)),
       errors: { ...observer.errors },
       damaged: observer.damaged,
+      claims: { ...claims?.stats ?? noClaims() },
       entries: held?.entries,
       bytes: held?.bytes,
       routes: byName(routes)

@@ -64,15 +64,12 @@ const SETTLE_MS = 800
 const CLOSE_MS = 800
 
 export function servicesOf (options: ServiceOptions): Services {
-  const {
-    backend, backendName, namespace, deadlineMs, lockTimeoutMs, leaseMs, rewritesUrls, routing, cacheStatus, clock: { now, steadyNow }
-  } = options
+  const { backend, backendName, namespace, deadlineMs, lockTimeoutMs, rewritesUrls, routing, cacheStatus } = options
+  const { now, steadyNow } = options.clock
   const log = new ThrottledLog(options.log, steadyNow)
-  const status = new CacheStatus(typeof cacheStatus === 'string' ? cacheStatus : undefined)
-  const observer = new Observer(status, log, process.env.NODE_ENV === 'test')
+  const observer = new Observer(statusOf(cacheStatus), log, process.env.NODE_ENV === 'test')
   const guard = new BackendGuard(backend, { name: backendName, deadlineMs, now, steadyNow, observer })
-  const tags = new Tags(guard, namespace, now)
-  const claims = leaseMs > 0 && guard.has('claim') ? new Claims({ guard, leaseMs, lockTimeoutMs }) : undefined
+  const coordination = coordinationOf(options, guard)
   const internals = new FastifyInternals()
   const connections = new Connections()
   const sender = new Sender(internals, cacheStatus === false ? undefined : 'cache-status')
@@ -89,12 +86,10 @@ export function servicesOf (options: ServiceOptions): Services {
     steadyNow,
     log,
     guard,
-    tags,
+    ...coordination,
     internals,
     routes,
-    claims,
-    store: new Store(guard, { tags, now, observer, claims }),
-    turns: claims !== undefined || guard.has('version') ? new Turns(claims, tags) : undefined,
+    store: new Store(guard, { ...coordination, now, observer }),
     fence: new Fence(),
     fills: new FillsUnderWay(steadyNow, lockTimeoutMs),
     lateReads: new LateReads(),
@@ -107,6 +102,17 @@ export function servicesOf (options: ServiceOptions): Services {
     sender,
     stored: new StoredSender({ connections, internals, observer, sender })
   }
+}
+
+function statusOf (cacheStatus: boolean | string): CacheStatus {
+  return new CacheStatus(typeof cacheStatus === 'string' ? cacheStatus : undefined)
+}
+
+/** Returns the services by which several processes on one store know of each other, as far as the backend can do that. */
+function coordinationOf ({ namespace, lockTimeoutMs, leaseMs, clock: { now } }: ServiceOptions, guard: BackendGuard) {
+  const tags = new Tags(guard, namespace, now)
+  const claims = leaseMs > 0 && guard.has('claim') ? new Claims({ guard, leaseMs, lockTimeoutMs }) : undefined
+  return { tags, claims, turns: claims !== undefined || guard.has('version') ? new Turns(claims, tags) : undefined }
 }
 
 /** Releases waiting requests, lets writes settle, and closes the backend. Never rejects, and takes two seconds at most. */

@@ -5,7 +5,6 @@ import {
 } from '../../registry/check.js'
 import { CACHE_ERR_OPTION } from '../../registry/errors.js'
 import { CLIENT_METHODS, type Client } from './driver.js'
-import type { Confirmation } from './replicas.js'
 
 /** The members that a caller-owned client must have. The clients of ioredis, for one server or for a Cluster, have all of them. */
 export interface LentRedis {
@@ -92,6 +91,12 @@ export type Way =
   | { readonly kind: 'url', readonly url: string }
   | { readonly kind: 'connection', readonly connection: Omit<RedisConnection, 'cluster'> }
   | { readonly kind: 'cluster', readonly nodes: readonly object[], readonly connection: Omit<RedisConnection, 'cluster'> }
+
+/** How many replicas must confirm a change, and for how long the server waits for them. */
+export interface Confirmation {
+  readonly replicas: number
+  readonly timeoutMs: number
+}
 
 /** The options after validation, with defaults filled in and durations in milliseconds. */
 export interface Settings {

@@ -1,13 +1,8 @@
 // Sends changes, and waits until enough replicas have confirmed them, if the option `waitReplicas` asks for that.
 import type { Commands } from './commands.js'
+import type { Confirmation } from './options.js'
 import type { ChangeCommands, Client, CommandResult } from './driver.js'
 import { failure, type Failure } from './errors.js'
-
-/** How many replicas must confirm a change, and for how long the server waits for them. */
-export interface Confirmation {
-  readonly replicas: number
-  readonly timeoutMs: number
-}
 
 // The codes of the errors with which a node of a Cluster says that another node serves the key.
 const REDIRECTION = /^(MOVED|ASK) /

@@ -5,11 +5,10 @@ import type { Deadline } from '../../registry/deadline.js'
 import type { ForwardReason, RefusalReason } from '../observe/reasons.js'
 import type { ReplyFacts } from '../fastify/fastify-internals.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
-import type { UNAVAILABLE } from '../../registry/unavailable.js'
 import type { Found } from '../store/store.js'
-import type { Right } from '../store/response-to-store.js'
 import type { Refresh } from './refresh.js'
 import type { ResponseFlight } from './shared-response.js'
+import type { Turn } from './turn.js'
 
 export interface Exchange {
   readonly instance: FastifyInstance
@@ -37,14 +36,6 @@ export interface FillStart {
   readonly forbidden: RefusalReason | undefined
   /** What was obtained from the backend before the handler runs; undefined if nothing was asked for. */
   readonly turn?: Turn | undefined
-}
-
-/** What a fill obtains from the backend before its handler runs, so that nothing is stored that was invalidated meanwhile. */
-export interface Turn {
-  /** The right to store the response; undefined if the backend knows no claims. */
-  readonly right: Right | undefined
-  /** The number of the last invalidation of a tag; undefined if the backend has no such number. */
-  readonly lastInvalidation: number | typeof UNAVAILABLE | undefined
 }
 
 /** The reason why a request is forwarded, and the result of its lookup. */

@@ -83,7 +83,6 @@ export class Fill implements ResponseFill, StreamedFill, ConditionedFill {
   choose (options: ReplyCacheOptions): void {
     try {
       this.judgement.choose(options)
-      if (options.tags !== undefined) this.#route.choosesTags = true
     } catch (err) {
       this.refuse(refusalFor(err), err)
     }

@@ -141,8 +141,8 @@ export class Flight<S extends object> {
   }
 
   /**
-   * Called when there is something to share, which is being stored. Requests that come from now on wait for that, and then look it up: their
-   * lookup may have found what was stored before.
+   * Called when there is something to share, which is being stored. Requests that come from now on wait for that, and then look it up:
+   * their lookup may have found what was stored before.
    */
   complete (): void {
     this.#isComplete = true

@@ -81,7 +81,10 @@ export class Storing {
   tags (chosen: readonly string[] | undefined, also: readonly string[] = []): readonly string[] | undefined {
     const { tags } = this.#route.policy
     const { observer } = this.#services
-    if (chosen !== undefined) return chosen
+    if (chosen !== undefined) {
+      this.#route.choosesTags = true
+      return chosen
+    }
     if (typeof tags !== 'function') return together(tags, also)
     try {
       const given: unknown = tags(this.#exchange.request, this.#exchange.reply)

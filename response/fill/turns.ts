@@ -7,10 +7,7 @@ import { giveBack, type Claimed, type Claims, type Obtained, type Wanted } from 
 import type { Found } from '../store/store.js'
 import type { Right } from '../store/response-to-store.js'
 import type { Tags } from '../store/tags.js'
-import type { Turn } from './exchange.js'
-
-/** For each key, the `expiresAt` of an entry that was seen there, and can't be used. */
-export type Seen = ReadonlyMap<string, number>
+import type { Attempt, Seen, TurnOutcome } from './turn.js'
 
 /** A fill that waits for its turn. */
 export interface Waiting {
@@ -31,15 +28,6 @@ export interface Waiting {
   /** The claim that a refresh already has. */
   readonly right?: Right | undefined
 }
-
-/**
- * The outcome of waiting: the turn has come; or another process has stored something, so that the fill looks again; or another process
- * fills the key all the time; or the backend does not respond.
- */
-export type TurnOutcome = Turn | { readonly seen: Seen } | 'timeout' | typeof UNAVAILABLE
-
-/** The outcome of claiming a key. `busyMs`: another process has the lease, and the fill doesn't wait for it. */
-export type Attempt = { readonly right: Right } | { readonly seen: Seen } | { readonly busyMs: number } | 'timeout' | typeof UNAVAILABLE
 
 export class Turns {
   readonly #claims: Claims | undefined
@@ -87,12 +75,6 @@ export class Turns {
       })
     })
   }
-}
-
-/** Gives a right back that nobody uses. */
-export function giveBackRight (right: Right | undefined): void {
-  right?.variant?.giveBack()
-  right?.own.giveBack()
 }
 
 function attemptOf (wanted: Wanted, claimed: Claimed | Obtained, seen: Seen | undefined, variant?: Right['variant']): Attempt {

@@ -29,12 +29,24 @@ export interface RouteStats {
   refusals: Partial<Record<RefusalReason, number>>
 }
 
+/** Counters of claims: a process claims an entry before it creates it, so that no other process does the same. */
+export interface ClaimStats {
+  /** Entries that this process has claimed. */
+  granted: number
+  /** Entries for which this process has waited, because another process was creating them. */
+  busy: number
+  /** How often it waited in vain until `lockTimeout`. */
+  timeouts: number
+}
+
 /** The result of `fastify.cache.stats()`. */
 export interface CacheStats extends RouteStats {
   /** The number of failed calls to the backend, by method. */
   errors: Record<string, number>
   /** Entries that were read but could not be used: they were damaged, not written by this cache, or belonged to another key. */
   damaged: number
+  /** How this process has shared the work with other processes on the same store. All zero if the backend has no `claim`. */
+  claims: ClaimStats
   /** The number of entries in the backend; undefined if the backend doesn't know it. */
   entries: number | undefined
   /** The number of bytes that the entries take; undefined if the backend doesn't know it. */
@@ -158,6 +170,10 @@ export class Observer {
 
 export function emptyStats (): RouteStats {
   return { hits: 0, staleHits: 0, misses: 0, coalesced: 0, coalescedStreams: 0, stalled: 0, stores: 0, bypasses: {}, refusals: {} }
+}
+
+export function noClaims (): ClaimStats {
+  return { granted: 0, busy: 0, timeouts: 0 }
 }
 
 const COUNTERS = ['hits', 'staleHits', 'misses', 'coalesced', 'coalescedStreams', 'stalled', 'stores'] as const

@@ -1,8 +1,8 @@
 // Sends a stored or shared response to one client, after applying the conditions and ranges of its request.
+import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Connections } from '../fastify/connections.js'
 import type { FastifyInternals } from '../fastify/fastify-internals.js'
-import type { SharedStream } from '../fill/shared-response.js'
 import { isConditional } from '../http/conditional.js'
 import type { ObservedRoute, Observer } from '../observe/observer.js'
 import type { Entry, ResponseHead } from '../store/entry.js'
@@ -22,6 +22,14 @@ export interface SendServices {
 export interface Recipient {
   readonly request: FastifyRequest
   readonly reply: FastifyReply
+}
+
+/** The stream of another request's response. The entry has no body. */
+export interface StreamToSend {
+  readonly entry: Entry<ResponseHead>
+  readonly stream: { open (): Readable }
+  /** The length that the handler announced; undefined if it announced none. */
+  readonly lengthBytes: number | undefined
 }
 
 export class StoredSender {
@@ -48,7 +56,7 @@ export class StoredSender {
   }
 
   /** Sends the stream of another request's response from its first byte, unless the request's conditions make it unnecessary. */
-  sendStream ({ request, reply }: Recipient, { entry, stream, lengthBytes }: SharedStream, status: string, at: number): void {
+  sendStream ({ request, reply }: Recipient, { entry, stream, lengthBytes }: StreamToSend, status: string, at: number): void {
     const { connections, sender } = this.#services
     const { headers, method } = request
     const given = isConditional(headers) ? selectRepresentation(entry, headers, { method, at, wholeOnly: true }) : entry

@@ -1,7 +1,6 @@
 // The guard: every call to the backend goes through it, with a deadline and a circuit breaker. A failed call never fails a request.
 import type { CacheBackend, MaybePromise, Power, StoredEntry } from '../../registry/backend.js'
 import { CACHE_ERR_BACKEND_FAILED, CACHE_ERR_CLOSED } from '../../registry/errors.js'
-import { isRefusal } from '../../registry/refusal.js'
 import { UNAVAILABLE, type Read } from '../../registry/unavailable.js'
 import { CircuitBreaker } from './circuit-breaker.js'
 import { WriteBehind, WAITED, type ClaimToSettle, type EntryToWrite } from './write-behind.js'
@@ -9,15 +8,12 @@ import { LateChanges, MANY_LATE } from './late-changes.js'
 import { inTime, EXPLICIT_CALL_DEADLINE_MS, Progress } from './explicit-calls.js'
 import { andThen, isPromise, hold, noop } from '../../registry/maybe-promise.js'
 import { untilDeadline } from './until-deadline.js'
-import { Deadline, HELD_UP, NO_ANSWER, LATE, within } from '../../registry/deadline.js'
+import { Deadline, LATE, within } from '../../registry/deadline.js'
 import { safeError } from '../observe/log.js'
 import type { Observer } from '../observe/observer.js'
 
 /** Limit on concurrent calls. Beyond it, a call is not made, and the backend counts as unavailable for it. */
 const MAX_PENDING = 1_000
-
-/** The calls that store a response behind the client's back. They may take long without the backend being unavailable. */
-const STORING: ReadonlySet<string> = new Set(['set', 'settle'])
 
 export interface GuardOptions {
   readonly name: string
@@ -315,11 +311,7 @@ export class BackendGuard {
 
   #failed (operation: string, err: unknown, key: string | undefined, requestId?: string): typeof UNAVAILABLE {
     if (this.isClosed) return UNAVAILABLE
-    // If only one of several tiers has failed, that counts as a success, because the other tiers respond. A refused entry (one that is too
-    // large, for example) counts as a success too.
-    if ((err as { isPartial?: unknown } | undefined)?.isPartial === true || isRefusal(err)) this.#succeeded()
-    else if (err === HELD_UP || ((err === NO_ANSWER || err === WAITED) && STORING.has(operation))) this.#breaker.late()
-    else this.#breaker.failed()
+    this.#breaker.note(operation, err)
     const { name: backend, observer } = this.#options
     observer.tellOfBackend({ name: 'backend-failed', backend, operation, err: safeError(err), key, requestId })
     return UNAVAILABLE

@@ -4,6 +4,7 @@ import type { CacheBackend, Claim, MaybePromise, StoredEntry } from '../../regis
 import type { Deadline } from '../../registry/deadline.js'
 import { andThen, noop } from '../../registry/maybe-promise.js'
 import { UNAVAILABLE } from '../../registry/unavailable.js'
+import { noClaims, type ClaimStats } from '../observe/observer.js'
 import type { BackendGuard } from './backend-guard.js'
 import { HeldClaim } from './held-claim.js'
 
@@ -35,16 +36,6 @@ export type Claimed =
 /** The outcome of waiting for a claim. `timeout`: another process had the lease all the time. */
 export type Obtained = Exclude<Claimed, { readonly busyMs: number }> | 'timeout'
 
-/** Counters of claims. */
-export interface ClaimStats {
-  /** How often this process claimed a key, so that no other process would create the entry meanwhile. */
-  claims: number
-  /** How often this process waited, because another process was creating the entry. */
-  busy: number
-  /** How often it waited in vain until `lockTimeout`. */
-  timeouts: number
-}
-
 export interface ClaimsOptions {
   readonly guard: BackendGuard
   /** How long a claim lasts without being renewed: after this time, another process may take the place of one that has died. */
@@ -53,7 +44,7 @@ export interface ClaimsOptions {
 }
 
 export class Claims {
-  readonly stats: ClaimStats = { claims: 0, busy: 0, timeouts: 0 }
+  readonly stats: ClaimStats = noClaims()
   readonly #guard: BackendGuard
   readonly #leaseMs: number
   readonly #lockTimeoutMs: number
@@ -106,7 +97,7 @@ export class Claims {
 
   /** Stops renewing. The claims that are still held are given back by those who hold them. */
   close (): void {
-    clearInterval(this.#renewals)
+    clearTimeout(this.#renewals)
     this.#leases.clear()
   }
 
@@ -137,10 +128,10 @@ export class Claims {
     const over = (): void => { this.#over(held) }
     const held: HeldClaim = new HeldClaim(this.#guard, { key, token, leaseMs, fillMs: FILL_MS, renewedMs: this.#lockTimeoutMs, over })
     if (leaseMs === 0) return held
-    this.stats.claims++
+    this.stats.granted++
     this.#leases.add(held)
     this.#keys.set(key, (this.#keys.get(key) ?? 0) + 1)
-    this.#renewals ??= setInterval(() => { this.#renew() }, leaseMs / 3).unref()
+    this.#renewals ??= this.#renewLater()
     return held
   }
 
@@ -152,12 +143,12 @@ export class Claims {
     else this.#keys.delete(held.key)
   }
 
-  /** Renews all leases that were not renewed for a third of their time. Stops when there are none. */
-  #renew (): void {
-    for (const held of this.#leases) held.renew()
-    if (this.#leases.size > 0) return
-    clearInterval(this.#renewals)
-    this.#renewals = undefined
+  /** Renews all leases after a third of their time, and goes on while there are any. */
+  #renewLater (): NodeJS.Timeout {
+    return setTimeout(() => {
+      for (const held of this.#leases) held.renew()
+      this.#renewals = this.#leases.size > 0 ? this.#renewLater() : undefined
+    }, this.#leaseMs / 3).unref()
   }
 }
 

@@ -164,7 +164,8 @@ for (const [name, act] of Object.entries(VOIDING)) {
     const kept = name === 'clear' ? undefined : await take(backend, 'other')
     await act(backend)
     const before = await textAt(backend, 'ns:key')
-    for (const token of tokens) t.equal(await backend.settle('ns:key', token, { entry: entry('old'), replaces: (await backend.get('ns:key'))?.expiresAt ?? 0 }), false)
+    const replaces = (await backend.get('ns:key'))?.expiresAt ?? 0
+    for (const token of tokens) t.equal(await backend.settle('ns:key', token, { entry: entry('old'), replaces }), false)
     t.equal(await textAt(backend, 'ns:key'), before)
     if (kept !== undefined) t.equal(await backend.settle('other', kept, { entry: entry('value') }), true, 'another key\'s token is valid')
     const { expiresAt: seen } = await backend.get('ns:key') ?? {}

@@ -62,7 +62,15 @@ t.test('a key has 32 variants at most: the one that was stored first is removed'
   for (let at = 0; at < 40; at++) {
     const asked = fakeFields({ 'accept-language': `l${at}` })
     await store.storeResponse({
-      key: 'k', head, body: `l${at}`, varyNames: ['accept-language'], asked, spelling: 'exact', found: {}, right: undefined, mayStore: () => true
+      key: 'k',
+      head,
+      body: `l${at}`,
+      varyNames: ['accept-language'],
+      asked,
+      spelling: 'exact',
+      found: {},
+      right: undefined,
+      mayStore: () => true
     }, now() + 60_000)
   }
   t.equal(entries.size, MAX_VARIANTS + 1, 'removed variants are deleted, and the list is an entry too')

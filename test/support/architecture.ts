@@ -12,7 +12,7 @@ export const SOURCE_ROOMS = ['backends', 'registry', 'response'] as const
 /** The rooms of response/, folders and files: each may import from those before it, types included. CONTRIBUTING.md lists them. */
 export const RESPONSE_ROOMS = [
   'clock', 'observe', 'http', 'options', 'fastify', 'request', 'known-route', 'store', 'serve', 'fill', 'data', 'serve-or-forward',
-  'invalidation', 'services', 'route', 'explain', 'route-registration', 'cache'
+  'invalidation', 'services', 'forwarding', 'route', 'explain', 'route-registration', 'cache'
 ]
 
 /** The floor of a file of response/. A room that is not in the list is above all others, so that no file may import it. */
