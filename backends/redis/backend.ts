@@ -3,6 +3,7 @@ import type { BackendStats, CacheBackend, Claim, ClaimOptions, ClearOptions, Set
 import { matchesGlob } from '../../registry/glob.js'
 import { WriteQueue, type Write } from '../../registry/write-queue.js'
 import type { BackendContext } from '../../registry/registry.js'
+import { CommandBatch } from './command-batch.js'
 import type { Commands } from './commands.js'
 import { TimedWrites } from './write-queue.js'
 import {
@@ -31,9 +32,10 @@ export class RedisBackend implements CacheBackend {
   constructor (commands: Commands, { prefix, maxValueBytes, waitReplicas }: Settings, { now }: BackendContext) {
     this.#commands = commands
     this.#sizeLimit = new SizeLimit(commands, maxValueBytes)
-    this.#writes = new TimedWrites(commands, this.#sizeLimit, new Replicas(commands, waitReplicas))
-    this.#leases = new Leases({ commands, writes: this.#writes, sizeLimit: this.#sizeLimit, now })
-    this.#reads = new ReadBatch(commands, { found: this.#entry, failed: this.#nothing })
+    const batch = new CommandBatch(commands)
+    this.#writes = new TimedWrites(commands, { sizeLimit: this.#sizeLimit, replicas: new Replicas(commands, waitReplicas), batch })
+    this.#leases = new Leases({ commands, batch, writes: this.#writes, sizeLimit: this.#sizeLimit, now })
+    this.#reads = new ReadBatch(commands, batch, { found: this.#entry, failed: this.#nothing })
     this.#prefix = prefix
     this.#now = now
   }

@@ -53,7 +53,7 @@ export function beginsWith (text: string): string {
 // An entry's value follows a head. `set` writes the older format, which earlier versions of this package can read, too:
 //   FRC1, expiresAt (double)
 // `settle` writes the newer one, whose head is also the record of the tokens for the key. scripts.ts reads and writes it:
-//   FRC2, expiresAt (double), epoch (8 bytes), given, stored, holder (4 bytes each), leaseUntil, aloneUntil (double each)
+//   FRC2, expiresAt (double), epoch (8 characters), given, stored, holder (4 bytes each), leaseUntil, aloneUntil (double each)
 // All numbers are big-endian. If a key has been claimed and there is no entry, expiresAt is 0, and nothing follows the head.
 const MAGIC = 0x46524331
 const MAGIC_OF_RECORDS = 0x46524332
@@ -75,12 +75,12 @@ export function encodeValue ({ value, expiresAt }: StoredEntry): Buffer {
 }
 
 /** Encodes an entry in the newer format, with the key's epoch. The rest of the record is written by the script that stores the entry. */
-export function encodeRecord ({ value, expiresAt }: StoredEntry, epoch: Buffer): Buffer {
+export function encodeRecord ({ value, expiresAt }: StoredEntry, epoch: string): Buffer {
   const bytes = Buffer.allocUnsafe(RECORD_BYTES + value.byteLength)
   bytes.writeUInt32BE(MAGIC_OF_RECORDS, 0)
   bytes.writeDoubleBE(expiresAt, INSTANT_AT)
-  bytes.set(epoch, EPOCH_AT)
-  bytes.fill(0, EPOCH_AT + epoch.byteLength, RECORD_BYTES)
+  bytes.write(epoch, EPOCH_AT, 'latin1')
+  bytes.fill(0, EPOCH_AT + epoch.length, RECORD_BYTES)
   bytes.set(value, RECORD_BYTES)
   return bytes
 }
@@ -88,13 +88,6 @@ export function encodeRecord ({ value, expiresAt }: StoredEntry, epoch: Buffer):
 /** Returns an expiry time as it is stored: a whole number that every client represents exactly. */
 export function storedInstant (expiresAt: number): number {
   return Math.min(Math.floor(expiresAt), Number.MAX_SAFE_INTEGER)
-}
-
-/** Returns the 8 bytes of an expiry time. */
-export function encodeInstant (expiresAt: number): Buffer {
-  const bytes = Buffer.allocUnsafe(8)
-  bytes.writeDoubleBE(expiresAt, 0)
-  return bytes
 }
 
 /** Returns the size of the head, or undefined if the head is not ours or is cut off. */

@@ -3,22 +3,24 @@
 import { randomBytes } from 'node:crypto'
 import type { Claim, ClaimOptions, Settlement, StoredEntry } from '../../registry/backend.js'
 import { refusal } from '../../registry/refusal.js'
-import { decodeValue, encodeInstant, encodeRecord, RECORD_BYTES, storedInstant } from './codec.js'
+import { decodeValue, encodeRecord, RECORD_BYTES, storedInstant } from './codec.js'
+import type { CommandBatch } from './command-batch.js'
 import type { Commands } from './commands.js'
 import { CLAIM, PROLONG, RELEASE, SETTLE, type Script, type ScriptArguments } from './scripts.js'
 import type { SizeLimit } from './size-limit.js'
 import { tokenOf, tokenText, type Token } from './tokens.js'
 import type { TimedWrites } from './write-queue.js'
 
-const EPOCH_BYTES = 8
-const NOTHING_SEEN = Buffer.alloc(0)
+// As text, this is 8 characters. All arguments are text, because the driver sends bytes with much more work.
+const EPOCH_BYTES = 6
 /** Stands for text that is no token. No key has this epoch. */
-const UNKNOWN: Token = { epoch: Buffer.alloc(0), number: 0, deadline: 0 }
+const UNKNOWN: Token = { epoch: '', number: 0, deadline: 0 }
 const [GIVEN, FOUND, STORED] = [1, 2, 1]
 
 /** The parts of the backend that leases use. */
 export interface LeaseParts {
   readonly commands: Commands
+  readonly batch: CommandBatch
   readonly writes: TimedWrites
   readonly sizeLimit: SizeLimit
   readonly now: () => number
@@ -31,12 +33,14 @@ export interface LeaseParts {
  */
 export class Leases {
   readonly #commands: Commands
+  readonly #batch: CommandBatch
   readonly #writes: TimedWrites
   readonly #sizeLimit: SizeLimit
   readonly #now: () => number
 
-  constructor ({ commands, writes, sizeLimit, now }: LeaseParts) {
+  constructor ({ commands, batch, writes, sizeLimit, now }: LeaseParts) {
     this.#commands = commands
+    this.#batch = batch
     this.#writes = writes
     this.#sizeLimit = sizeLimit
     this.#now = now
@@ -44,14 +48,13 @@ export class Leases {
 
   async claim (stored: string, { leaseMs, fillMs, seen, token }: ClaimOptions): Promise<Claim> {
     if (token !== undefined) return await this.#prolong(stored, token, leaseMs)
-    const seenBytes = seen === undefined ? NOTHING_SEEN : encodeInstant(storedInstant(seen))
     const [outcome, ...told] = await this.#run(CLAIM, [
-      stored, this.#now(), Math.ceil(leaseMs), Math.ceil(fillMs), seenBytes, randomBytes(EPOCH_BYTES)
+      stored, this.#now(), Math.ceil(leaseMs), Math.ceil(fillMs), instantText(seen), randomBytes(EPOCH_BYTES).toString('base64url')
     ])
     if (Number(outcome) === FOUND) return { entry: decodeValue(told[0] as Buffer)! }
     if (Number(outcome) !== GIVEN) return { busyMs: Number(told[0]) }
     const [epoch, number, deadline] = told
-    return { token: tokenText({ epoch: epoch as Buffer, number: Number(number), deadline: Number(deadline) }) }
+    return { token: tokenText({ epoch: String(epoch), number: Number(number), deadline: Number(deadline) }) }
   }
 
   async settle (stored: string, text: string, { entry, replaces, aloneMs = 0 }: Settlement): Promise<boolean> {
@@ -75,7 +78,7 @@ export class Leases {
       script: SETTLE,
       bytes: encodeRecord(entry, token.epoch),
       lifeMs: entry.expiresAt - this.#now(),
-      more: [...valuesOf(token), replaces === undefined ? NOTHING_SEEN : encodeInstant(storedInstant(replaces)), this.#now()]
+      more: [...valuesOf(token), instantText(replaces), this.#now()]
     }))
     return outcome === STORED
   }
@@ -86,11 +89,15 @@ export class Leases {
   }
 
   async #run (script: Script, args: ScriptArguments): Promise<unknown[]> {
-    return await orRefusal(this.#commands.run((client) => this.#commands.scripts.run(client, script, args))) as unknown[]
+    return await orRefusal(this.#commands.run((client) => this.#commands.scripts.run(client, script, args, this.#batch.send))) as unknown[]
   }
 }
 
-function valuesOf ({ epoch, number, deadline }: Token): [Buffer, number, number] {
+function instantText (expiresAt: number | undefined): string {
+  return expiresAt === undefined ? '' : String(storedInstant(expiresAt))
+}
+
+function valuesOf ({ epoch, number, deadline }: Token): [string, number, number] {
   return [epoch, number, deadline]
 }
 

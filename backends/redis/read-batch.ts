@@ -1,6 +1,6 @@
-// Sends all reads that are requested in one turn of the event loop together, in one pipeline.
+// Reads keys, each with one command. All reads of one turn of the event loop are sent together.
+import type { CommandBatch } from './command-batch.js'
 import type { Commands } from './commands.js'
-import type { CommandResult } from './driver.js'
 import type { Failure } from './errors.js'
 
 /** Two functions that convert a result, or a failure, to the value that `get` returns. Both may throw. */
@@ -9,27 +9,21 @@ export interface Reading<T> {
   failed (error: Failure): T
 }
 
-interface PendingRead<T> {
-  readonly stored: string
-  readonly resolve: (value: T) => void
-  readonly reject: (error: unknown) => void
-}
-
-/** Reads keys, each with one command. */
+/** Reads keys. */
 export class ReadBatch<T> {
   readonly #commands: Commands
+  readonly #batch: CommandBatch
   readonly #reading: Reading<T>
-  #asked: Array<PendingRead<T>> = []
 
-  constructor (commands: Commands, reading: Reading<T>) {
+  constructor (commands: Commands, batch: CommandBatch, reading: Reading<T>) {
     this.#commands = commands
+    this.#batch = batch
     this.#reading = reading
   }
 
   /** Reads the key `stored`. Returns the result, converted by `reading`. */
   get (stored: string): Promise<T> {
     try {
-      // In a Cluster, reads are not sent in a pipeline, so that reads from different nodes do not wait for each other.
       const client = this.#commands.client()
       if (client.nodes !== undefined) {
         return this.#commands.on(client, () => client.getBuffer(stored)).then(this.#reading.found, this.#reading.failed)
@@ -38,34 +32,14 @@ export class ReadBatch<T> {
       return Promise.reject(error)
     }
     return new Promise((resolve, reject) => {
-      this.#asked.push({ stored, resolve, reject })
-      if (this.#asked.length === 1) setImmediate(() => { this.#send() })
+      const done = (error: Error | null, bytes: Buffer | null): void => {
+        try {
+          resolve(error === null ? this.#reading.found(bytes) : this.#reading.failed(this.#commands.failed(error)))
+        } catch (error) {
+          reject(error)
+        }
+      }
+      this.#batch.add({ add: (pipeline) => pipeline.getBuffer(stored), done, failed: reject })
     })
-  }
-
-  /** Sends the reads of this turn. Never rejects: if it fails, the reads reject. */
-  async #send (): Promise<void> {
-    const asked = this.#asked
-    this.#asked = []
-    try {
-      const results = await this.#commands.run((client) => {
-        const pipeline = client.pipeline()
-        for (const { stored } of asked) pipeline.getBuffer(stored)
-        return pipeline.exec()
-      })
-      // This waits for one tick, because the driver returns the results of its own batches a tick later, and the order must be kept.
-      await new Promise<void>((resolve) => { process.nextTick(resolve) })
-      for (let at = 0; at < asked.length; at++) this.#settle(asked[at]!, results[at]!)
-    } catch (error) {
-      for (const { reject } of asked) reject(error)
-    }
-  }
-
-  #settle ({ resolve, reject }: PendingRead<T>, [error, bytes]: CommandResult): void {
-    try {
-      resolve(error === null ? this.#reading.found(bytes) : this.#reading.failed(this.#commands.failed(error)))
-    } catch (error) {
-      reject(error)
-    }
   }
 }

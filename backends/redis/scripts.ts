@@ -72,13 +72,13 @@ redis.call('SET', KEYS[1], ARGV[1], 'PXAT', ARGV[2])
 return {1, now}`)
 
 /**
- * Gives out a token. Arguments: the caller's time, leaseMs, fillMs, the expiry time of the entry that was seen as 8 bytes or '', and an
+ * Gives out a token. Arguments: the caller's time, leaseMs, fillMs, the expiry time of the entry that was seen or '', and an
  * epoch in case a record has to be made. Returns 0 and the rest of the lease, or 1 and the token, or 2 and the entry. It writes only if it
  * gives out a token. An entry of the older format becomes one of the newer format.
  */
 export const CLAIM = script(`${CLOCK}${HEAD}local isOld = string.sub(head, 1, 4) == 'FRC1' and #head >= 12
 local expiresAt = (isRecord or isOld) and struct.unpack('>d', head, 5) or 0
-if expiresAt > tonumber(ARGV[1]) and string.sub(head, 5, 12) ~= ARGV[4] then return {2, redis.call('GET', key)} end
+if expiresAt > tonumber(ARGV[1]) and expiresAt ~= tonumber(ARGV[4]) then return {2, redis.call('GET', key)} end
 local leaseMs, fillMs = tonumber(ARGV[2]), tonumber(ARGV[3])
 if leaseMs > 0 and aloneUntil <= now then
   if leaseUntil > now then return {0, leaseUntil - now} end
@@ -119,7 +119,7 @@ return {1, 0}`)
 
 /**
  * Stores an entry for a token, and ends the token's lease. Arguments: those of SET, the token, the expiry time of the entry that it is to
- * replace as 8 bytes or '', and the caller's time. The value begins with a head in which the record is missing. It is written into the
+ * replace or '', and the caller's time. The value begins with a head in which the record is missing. It is written into the
  * stored value, because a text that is put together in a script takes the server longer than a second command. Returns what SET does, or 2
  * and the server's time if the token does not allow it, or another entry is there, or the entry has expired on its way.
  */
@@ -127,7 +127,7 @@ export const SETTLE = script(`${CLOCK}if now >= tonumber(ARGV[3]) then return {0
 ${HEAD}${token(4)}if not isValid then return {2, now} end
 local present = struct.unpack('>d', head, 5)
 if present <= tonumber(ARGV[8]) then present = 0 end
-if ARGV[7] ~= '' and struct.unpack('>d', ARGV[7]) ~= present then return {2, now} end
+if ARGV[7] ~= '' and tonumber(ARGV[7]) ~= present then return {2, now} end
 if isMine then holder, leaseUntil = 0, 0 end
 if number == stored or (number < stored and ARGV[7] == '') or tonumber(ARGV[2]) <= now then
   if isMine then redis.call('SETRANGE', key, 28, struct.pack('>I4d', holder, leaseUntil)) end

@@ -1,13 +1,15 @@
 // Sends the writes of the write queue. Each set carries a time of the server's clock, after which the server refuses the set. So a set that
 // has timed out can't take effect later, on any connection.
+import type { CommandBatch } from './command-batch.js'
 import type { Commands } from './commands.js'
 import { failure, isReply, isTooLarge } from './errors.js'
 import type { Replicas } from './replicas.js'
-import { SET, type Script, type ScriptArguments } from './scripts.js'
+import { SET, type Script, type ScriptArguments, type Send } from './scripts.js'
 import type { SizeLimit } from './size-limit.js'
 
 const LONG_AGO = 0
 const TOO_LATE = 0
+const LONG_BYTES = 64 * 1024
 
 interface Ahead { readonly leastMs: number, readonly mostMs: number }
 
@@ -19,12 +21,20 @@ export interface TimedScript {
   readonly more?: ReadonlyArray<string | number | Buffer>
 }
 
+/** The parts of the backend that writes use. */
+export interface TimedWritesParts {
+  readonly sizeLimit: SizeLimit
+  readonly replicas: Replicas
+  readonly batch: CommandBatch
+}
+
 /** Sends writes. The write queue keeps them in order: the next write to a key begins when the previous one has settled. */
 export class TimedWrites {
   /** The number of sets that arrived too late and were refused. */
   refused = 0
   readonly #commands: Commands
   readonly #replicas: Replicas
+  readonly #batch: CommandBatch
   /** The least and the most that the server's clock may be ahead of `performance.now()`. Undefined if the server must be asked. */
   #ahead: Ahead | undefined
   #asking: Promise<Ahead> | undefined
@@ -32,10 +42,11 @@ export class TimedWrites {
 
   readonly #sizeLimit: SizeLimit
 
-  constructor (commands: Commands, sizeLimit: SizeLimit, replicas: Replicas) {
+  constructor (commands: Commands, { sizeLimit, replicas, batch }: TimedWritesParts) {
     this.#commands = commands
     this.#sizeLimit = sizeLimit
     this.#replicas = replicas
+    this.#batch = batch
   }
 
   /** Asks the server for its time if it is not known, so that the next set need not wait for it. Ignores failures. */
@@ -85,6 +96,11 @@ export class TimedWrites {
     return (await this.#run(script, [stored, bytes, expiresAt, Math.floor(until + leastMs), ...more], until)).outcome
   }
 
+  /** A long value is sent at once: in a pipeline, it would be copied. */
+  #batchOf ([, bytes]: ScriptArguments): Send | undefined {
+    return (bytes as Buffer).byteLength > LONG_BYTES ? undefined : this.#batch.send
+  }
+
   async #ask (stored: string): Promise<Ahead> {
     try {
       return (await this.#run(SET, [stored, '', LONG_AGO, LONG_AGO], LONG_AGO)).ahead
@@ -98,7 +114,7 @@ export class TimedWrites {
     const askedAt = performance.now()
     try {
       // The clock is asked for without replicas, and they need not confirm what can be made again.
-      const send = script === SET && until !== LONG_AGO ? this.#replicas.send : undefined
+      const send = script === SET ? until === LONG_AGO ? undefined : this.#replicas.send : this.#batchOf(args)
       const result = await this.#commands.run((client) => this.#commands.scripts.run(client, script, args, send))
       const [outcome, serverNow] = result as [unknown, unknown]
       const ahead = this.#ahead = { leastMs: Number(serverNow) - performance.now(), mostMs: Number(serverNow) + 1 - askedAt }
