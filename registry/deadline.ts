@@ -37,8 +37,13 @@ export class Deadline {
 
   /** The time of the deadline, on the clock of `performance.now()`. */
   get at (): number {
+    this.begin()
+    return this.#at as number
+  }
+
+  /** Starts the deadline's time, unless it has started. */
+  begin (): void {
     this.#at ??= performance.now() + this.#ms
-    return this.#at
   }
 
   /** Makes the deadline `ms` later. Called when this time was spent waiting for something else. */

@@ -159,12 +159,8 @@ export class Forwarding {
     const { flight, seen, since = performance.now() } = lead
     const waiting = { key, found, deadline, since, isAlone: flight === undefined, hasLateTags: this.#hasLateTags, seen }
     const outcome = turns.wait({ ...waiting, right: refresh?.takeRight(found.variant?.key ?? key) })
-    const began = performance.now()
     return outcome instanceof Promise
-      ? outcome.then((came) => {
-        deadline.extend(performance.now() - began)
-        return replyOrResult(this.#led(exchange, forward, { ...lead, since }, came), reply)
-      })
+      ? outcome.then((came) => replyOrResult(this.#led(exchange, forward, { ...lead, since }, came), reply))
       : this.#led(exchange, forward, { ...lead, since }, outcome)
   }
 

@@ -25,15 +25,27 @@ export interface SqliteClaimsOptions {
   readonly find: (connection: Connection, key: string) => StoredEntry | undefined
 }
 
+/** How many claims are made in one transaction, which blocks the event loop. */
+const MOST_AT_ONCE = 200
+
+/** A claim that waits for the end of the turn. */
+interface WaitingClaim {
+  readonly key: string
+  readonly options: ClaimOptions
+  readonly resolve: (claim: Claim) => void
+  readonly reject: (error: unknown) => void
+}
+
 /** Claims and versions of one backend. */
 export class SqliteClaims {
   readonly #options: SqliteClaimsOptions
+  #waiting: WaitingClaim[] = []
 
   constructor (options: SqliteClaimsOptions) {
     this.#options = options
   }
 
-  /** Returns the outcome, as the contract describes it: as a promise only if it has to wait. */
+  /** Returns the outcome, as the contract describes it: as a promise only if something may have to be written. */
   claim (key: string, options: ClaimOptions): MaybePromise<Claim> {
     const { database, writes } = this.#options
     const claim = (): MaybePromise<Claim> => {
@@ -41,9 +53,33 @@ export class SqliteClaims {
       if (known !== undefined) return known
       // A pending write would make the token invalid when it is written, although it was called before the claim.
       if (writes.find(key) !== undefined) return writes.flush().catch(noop).then(() => this.claim(key, options))
-      return database.use((connection) => this.#take(connection, key, options))
+      return this.#takeSoon(key, options)
     }
     return this.#attempt('claim', claim, 'lease')
+  }
+
+  /** Makes the claim at the end of the event loop's turn, in one transaction with the others of this turn. */
+  #takeSoon (key: string, options: ClaimOptions): Promise<Claim> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ key, options, resolve, reject })
+      if (this.#waiting.length === 1) setImmediate(() => { this.#takeAll() })
+    })
+  }
+
+  /** Never rejects: if it fails, the claims reject. */
+  async #takeAll (): Promise<void> {
+    const claims = this.#waiting.splice(0, MOST_AT_ONCE)
+    if (this.#waiting.length > 0) setImmediate(() => { this.#takeAll() })
+    try {
+      const take = (connection: Connection): Claim[] => {
+        if (this.#options.writeAheadLog.isFull()) throw noRoom('claim', LOG_IS_FULL)
+        return connection.transact(() => claims.map(({ key, options }) => this.#take(connection, key, options)))
+      }
+      const outcomes = await this.#attempt('claim', () => this.#options.database.use(take), 'lease')
+      claims.forEach(({ resolve }, at) => { resolve(outcomes[at] as Claim) })
+    } catch (error) {
+      for (const { reject } of claims) reject(error)
+    }
   }
 
   /** Returns the number under `name`. Makes it larger first if `raise`. */
@@ -68,21 +104,18 @@ export class SqliteClaims {
     return entry !== undefined && entry.expiresAt !== seen ? { entry } : undefined
   }
 
-  /** Does all of a claim in one transaction. */
+  /** Makes a claim. Called inside a transaction. */
   #take (connection: Connection, key: string, options: ClaimOptions): Claim {
-    if (this.#options.writeAheadLog.isFull()) throw noRoom('claim', LOG_IS_FULL)
     const text = storedText(key)
-    return connection.transact((): Claim => {
-      const entry = options.token === undefined ? this.#unseen(connection, text, options) : undefined
-      if (entry !== undefined) return { entry }
-      const at = this.#options.leaseNow()
-      const before = connection.leases.find(text, at)
-      const known = unwritten(before, options, at)
-      if (known !== undefined) return known
-      const { lease, token } = taken(before, options, at)
-      connection.leases.write(text, lease)
-      return { token }
-    })
+    const entry = options.token === undefined ? this.#unseen(connection, text, options) : undefined
+    if (entry !== undefined) return { entry }
+    const at = this.#options.leaseNow()
+    const before = connection.leases.find(text, at)
+    const known = unwritten(before, options, at)
+    if (known !== undefined) return known
+    const { lease, token } = taken(before, options, at)
+    connection.leases.write(text, lease)
+    return { token }
   }
 
   /** Returns the entry in the table, unless the caller has seen it. Reads the value only then. */

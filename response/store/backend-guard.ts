@@ -66,8 +66,10 @@ export class BackendGuard {
   get (key: string, deadline: Deadline): MaybePromise<Read> {
     const waiting = this.#fills.isEmpty ? undefined : this.#fills.find(key)
     if (waiting === undefined) return this.#get(key, deadline)
-    if (waiting instanceof Promise) return waiting.then((stored) => stored === undefined ? this.#get(key, deadline) : this.#live(stored))
-    return this.#live(waiting)
+    if (!(waiting instanceof Promise)) return this.#live(waiting)
+    // This wait counts, too.
+    deadline.begin()
+    return waiting.then((stored) => stored === undefined ? this.#get(key, deadline) : this.#live(stored))
   }
 
   #live (entry: StoredEntry): StoredEntry | undefined {

@@ -87,7 +87,7 @@ export class Claims {
   obtain (wanted: Wanted, deadline: Deadline, since: number): MaybePromise<Obtained> {
     const claimed = this.claim(wanted, deadline)
     const pauses = claimed instanceof Promise ? PAUSES_AWAY_MS : PAUSES_HERE_MS
-    return andThen(claimed, (first) => isBusy(first) ? this.#await(wanted, first.busyMs, { since, pauses }) : first)
+    return andThen(claimed, (first) => isBusy(first) ? this.#await(wanted, first.busyMs, { deadline, since, pauses }) : first)
   }
 
   /** Returns whether this process has the lease of a key. It never waits for itself. */
@@ -101,8 +101,20 @@ export class Claims {
     this.#leases.clear()
   }
 
-  async #await (wanted: Wanted, busyMs: number, { since, pauses }: { since: number, pauses: readonly number[] }): Promise<Obtained> {
+  async #await (
+    wanted: Wanted, busyMs: number, { deadline, since, pauses }: { deadline: Deadline, since: number, pauses: readonly number[] }
+  ): Promise<Obtained> {
     this.stats.busy++
+    const began = performance.now()
+    try {
+      return await this.#ask(wanted, busyMs, { since, pauses })
+    } finally {
+      // The store was not what took so long.
+      deadline.extend(performance.now() - began)
+    }
+  }
+
+  async #ask (wanted: Wanted, busyMs: number, { since, pauses }: { since: number, pauses: readonly number[] }): Promise<Obtained> {
     for (let time = 0, restMs = busyMs; ; time++) {
       if (performance.now() - since >= this.#lockTimeoutMs) {
         this.stats.timeouts++
