@@ -67,7 +67,6 @@ export class BackendGuard {
     const waiting = this.#fills.isEmpty ? undefined : this.#fills.find(key)
     if (waiting === undefined) return this.#get(key, deadline)
     if (!(waiting instanceof Promise)) return this.#live(waiting)
-    // This wait counts, too.
     deadline.begin()
     return waiting.then((stored) => stored === undefined ? this.#get(key, deadline) : this.#live(stored))
   }

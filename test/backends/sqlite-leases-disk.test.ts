@@ -70,7 +70,6 @@ t.test('sqlite: on a disk that others filled, claims and settlements are refused
 t.test('sqlite: while the log can not be emptied, claims and settlements are refused, and entries are read', async (t) => {
   const path = join(newFolder(t), 'cache.db')
   const { backend } = await openSqlite(t, { path, maxBytes: 8 * 1024 * 1024 })
-  await backend.set('there', entry('value'))
   const { token } = await backend.claim('before', LEASE) as { token: string }
   const other = beside(t, path)
   other.exec('BEGIN')
@@ -83,5 +82,7 @@ t.test('sqlite: while the log can not be emptied, claims and settlements are ref
   t.match(failure, { code: 'CACHE_ERR_BACKEND_FAILED', message: 'another process keeps a read transaction on the file open' })
   t.ok(isRefusal(await failureOf(() => backend.settle('before', token, { entry: entry('value') }))))
   t.equal(await backend.get('before'), undefined)
-  t.equal(await textAt(backend, 'there'), 'value')
+  // Earlier ones may have been evicted.
+  const last = outcomes.lastIndexOf('stored')
+  t.equal((await backend.get(`${Math.floor(last / 20)}-${last % 20}`))?.value.byteLength, BODY_BYTES)
 })

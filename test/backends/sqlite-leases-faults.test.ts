@@ -187,7 +187,7 @@ t.test('sqlite: if the disk is full, claims and settlements are refused, and ent
   const settled = await failureOf(() => backend.settle('key', token, { entry: { value: Buffer.alloc(100_000), expiresAt: 4e12 } }))
   t.ok(isRefusal(settled))
   t.match(settled, { code: 'CACHE_ERR_BACKEND_FAILED' })
-  t.match(backend.claim('key', LEASE), { token: String }, 'the lease was given back')
+  t.match(await backend.claim('key', LEASE), { token: String }, 'the lease was given back')
   let refused: unknown
   for (let at = 0; at < 10_000 && refused === undefined; at++) refused = await failureOf(() => backend.claim(`key ${at}`, LEASE))
   t.ok(isRefusal(refused))
@@ -201,7 +201,7 @@ t.test('sqlite: an entry that is too large is refused, and the lease is given ba
   const token = await take(backend, 'key')
   const refused = await failureOf(() => backend.settle('key', token, { entry: { value: Buffer.alloc(65_536), expiresAt: 4e12 } }))
   t.ok(isRefusal(refused))
-  t.match(backend.claim('key', LEASE), { token: String })
+  t.match(await backend.claim('key', LEASE), { token: String })
 })
 
 t.test('sqlite: close ends within 2 s while another process holds the lock, and settles claims and settlements', async (t) => {

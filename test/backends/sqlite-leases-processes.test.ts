@@ -75,9 +75,9 @@ t.test('sqlite: two connections of one process share leases, entries and version
   const path = join(newFolder(t), 'cache.db')
   const { backend: one } = await openSqlite(t, { path }, { now: () => Date.now() })
   const { backend: two } = await openSqlite(t, { path }, { now: () => Date.now() + 10 * MINUTE_MS })
-  const { token } = one.claim('key', LONG) as { token: string }
+  const { token } = await one.claim('key', LONG) as { token: string }
   t.match(two.claim('key', LONG), { busyMs: Number })
-  t.strictSame(two.claim('key', { ...LONG, token }), { token }, 'a token is valid in all of them')
+  t.strictSame(await two.claim('key', { ...LONG, token }), { token }, 'a token is valid in all of them')
   t.equal(await two.settle('key', token, { entry: entry('value') }), true)
   t.match(one.claim('key', LONG), { entry: { value: Buffer.from('value') } })
   const number = one.version('tags', true) as number

@@ -55,10 +55,10 @@ function rule (name: string, check: (t: Test, opened: Opened) => Promise<void>):
 }
 
 rule('one claim gets the lease, and the others learn for how long it runs, without a promise', async (t, { backend, pass }) => {
-  const token = (backend.claim('key', LEASE) as { token: string }).token
+  const token = (await backend.claim('key', LEASE) as { token: string }).token
   t.type(token, 'string')
   t.strictSame(backend.claim('key', LEASE), { busyMs: 1_000 })
-  t.ok('token' in backend.claim('other', LEASE), 'another key')
+  t.ok('token' in await backend.claim('other', LEASE), 'another key')
   pass(400)
   t.strictSame(backend.claim('key', LEASE), { busyMs: 600 })
   pass(600)
@@ -93,14 +93,14 @@ rule('a claim without a lease gets a token beside a lease, and leaves the lease 
 rule('a claim with its own token prolongs the lease while nobody else has it', async (t, { backend, pass }) => {
   const token = await take(backend, 'key')
   pass(900)
-  t.strictSame(backend.claim('key', { ...LEASE, token }), { token })
+  t.strictSame(await backend.claim('key', { ...LEASE, token }), { token })
   t.strictSame(backend.claim('key', LEASE), { busyMs: 1_000 })
   pass(1_500)
-  t.strictSame(backend.claim('key', { ...LEASE, token }), { token }, 'a lease that has ended is taken again')
+  t.strictSame(await backend.claim('key', { ...LEASE, token }), { token }, 'a lease that has ended is taken again')
   pass(1_000)
   const other = await take(backend, 'key')
   t.strictSame(backend.claim('key', { ...LEASE, token }), { busyMs: 1_000 })
-  t.strictSame(backend.claim('key', { ...BESIDE, token }), { token }, 'still valid')
+  t.strictSame(await backend.claim('key', { ...BESIDE, token }), { token }, 'still valid')
   await backend.delete('key')
   for (const former of [token, other, 'nonsense', '', 'a.1.99999999999999']) {
     t.strictSame(backend.claim('key', { ...LEASE, token: former }), { busyMs: 0 })
@@ -192,8 +192,8 @@ rule('a settlement without an entry gives the lease back, and nobody waits for a
   const second = await take(backend, 'key')
   t.equal(await backend.settle('key', second, { aloneMs: 5_000 }), false)
   const alone = [await take(backend, 'key'), await take(backend, 'key')]
-  t.strictSame(backend.claim('key', { ...LEASE, token: alone[1]! }), { token: alone[1] })
-  t.ok('token' in backend.claim('key', LEASE), 'there is no lease')
+  t.strictSame(await backend.claim('key', { ...LEASE, token: alone[1]! }), { token: alone[1] })
+  t.ok('token' in await backend.claim('key', LEASE), 'there is no lease')
   pass(5_000)
   await take(backend, 'key')
   t.strictSame(backend.claim('key', LEASE), { busyMs: 1_000 })
@@ -204,7 +204,7 @@ rule('a settlement without an entry gives the lease back, and nobody waits for a
   await backend.settle('again', next, { aloneMs: 500 })
   await take(backend, 'again')
   pass(500)
-  t.ok('token' in backend.claim('again', LEASE), 'the one before got no lease')
+  t.ok('token' in await backend.claim('again', LEASE), 'the one before got no lease')
 })
 
 rule('an entry that has expired is not stored, and the lease is given back', async (t, { backend, now }) => {
@@ -240,7 +240,8 @@ t.test('sqlite: records that have died are removed by the cleanup, and those fro
   let at = 500_000
   const { backend, cleanup } = await openSqlite(t, { path }, { leaseNow: () => at })
   const count = () => beside(t, path).prepare('SELECT count(*) FROM "cache_entries leases"').pluck().get()
-  for (let each = 0; each < 300; each++) backend.claim(`${each}`, { leaseMs: 10, fillMs: each % 3 === 0 ? 10_000 : 1_000 })
+  await Promise.all(Array.from({ length: 300 }, async (_, each) =>
+    await backend.claim(`${each}`, { leaseMs: 10, fillMs: each % 3 === 0 ? 10_000 : 1_000 })))
   at += 1_000
   await cleanup()
   t.equal(count(), 100)
@@ -249,7 +250,7 @@ t.test('sqlite: records that have died are removed by the cleanup, and those fro
   t.equal(count(), 100, 'a record whose only token was settled is not kept')
   const before = await take(backend, 'rebooted')
   at = 100
-  const claim: Claim | Promise<Claim> = backend.claim('rebooted', LEASE)
+  const claim = await backend.claim('rebooted', LEASE)
   t.equal(await backend.settle('rebooted', before, { entry: entry('old') }), false)
   t.equal(await backend.settle('rebooted', tokenOf(claim), { entry: entry('new') }), true)
   await cleanup()
