@@ -181,7 +181,7 @@ export class Forwarding {
     const { key, deadline, request, reply, refresh } = before
     const exchange = { ...before, mark: fence.mark }
     const directives = this.#route.directives(request)
-    const found = await store.find(key, request, this.#route.policy.vary, deadline)
+    const found = await store.find(key, request, this.#route.policy, deadline)
     const decision = decide(found, request.method, directives, refresh !== undefined)
     if (decision.name.startsWith('forward')) {
       const next = { reason: forward.reason, found, stored: 'entry' in decision ? decision.entry : undefined }

@@ -58,7 +58,7 @@ export class CachedRoute extends KnownRoute {
       deadline: new Deadline(deadlineMs, request.id),
       refresh: (request.raw as PossibleRefresh)[kRefresh]
     }
-    const found = store.find(key, request, this.policy.vary, exchange.deadline)
+    const found = store.find(key, request, this.policy, exchange.deadline)
     return found instanceof Promise ? this.#actLater(exchange, found, directives) : this.act(exchange, found, directives)
   }
 
@@ -71,7 +71,7 @@ export class CachedRoute extends KnownRoute {
     const isLate = lateReads.end(key, began) && (found.state === 'absent' || found.state === 'stale')
     if (!isLate) return replyOrResult(this.act(exchange, found, directives), reply)
     const again = { ...exchange, mark: fence.mark }
-    return replyOrResult(this.act(again, await store.find(key, request, this.policy.vary, deadline), directives), reply)
+    return replyOrResult(this.act(again, await store.find(key, request, this.policy, deadline), directives), reply)
   }
 
   /** Decides what to do with the request, given the result of the lookup, and does it. */

@@ -50,6 +50,7 @@ const BECAUSE: Readonly<Record<Exclude<Explained['reason'], BypassReason> | 'no-
   absent: 'nothing is stored for this request',
   variant: 'the stored responses are for other values of the fields that Vary names, or for a request that hooks rewrote (no hook ran for this one)',
   invalidated: 'the stored response has a tag that was invalidated',
+  untagged: 'the stored response lacks a tag that the route lists now',
   stale: 'the stored response is stale, so the handler validates it or makes a new one',
   request: "the request's Cache-Control does not accept the stored response",
   'only-if-cached': 'no stored response can be served, and the request forbids asking the handler: 504',
@@ -86,7 +87,7 @@ async function explained (services: Services, located: Located | undefined, requ
     const explained = bypassed(services, route, bypass as BypassReason, 'fault' in keyed ? keyed.fault : undefined)
     return { ...explained, because: explained.because + invalidation(request.method, route.policy) }
   }
-  const found = await services.store.find(keyed.key, request, route.policy.vary, services.guard.deadline())
+  const found = await services.store.find(keyed.key, request, route.policy, services.guard.deadline())
   const decision = decided(services, request, found, directives)
   return {
     ...decision,

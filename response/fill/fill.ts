@@ -181,7 +181,7 @@ export class Fill implements ResponseFill, StreamedFill, ConditionedFill {
     // RFC 9111 sections 5.2.2.4 and 5.2.2.7: fields that `no-cache` and `private` name are not stored.
     if (terms.withheld.length > 0) response.fields = without(response.fields, terms.withheld)
     // The handler may have set tags while its stream was being sent.
-    return this.#parts.storing.ready(response, body, terms, this.judgement.chosen.tags ?? this.#tags)
+    return this.#parts.storing.ready(response, body, terms, { chosen: this.judgement.chosen, tags: this.#tags })
   }
 
   /** Stores the response that was sent, if it is complete. */

@@ -2,7 +2,7 @@
 import type { MaybePromise } from '../../registry/backend.js'
 import { kArrival } from '../request/arrival.js'
 import { selection } from '../request/variant.js'
-import type { Storable } from '../http/storability.js'
+import type { ReplyOptions, Storable } from '../http/storability.js'
 import { areTags } from '../options/invalidation-target.js'
 import { tagName, type KnownRoute } from '../known-route.js'
 import type { RefusalReason } from '../observe/reasons.js'
@@ -110,7 +110,10 @@ export class Storing {
   }
 
   /** Returns the response in the form in which it is stored on these terms. `body` is the complete body. */
-  ready (response: HandlerResponse, body: Buffer | string, terms: Storable, tags: readonly string[] | undefined): Ready {
+  ready (
+    response: HandlerResponse, body: Buffer | string, terms: Storable,
+    { tags, chosen }: { tags: readonly string[] | undefined, chosen: ReplyOptions }
+  ): Ready {
     const { method } = this.#exchange.request
     const at = this.#services.now()
     const { freshMs, ageMs, varyNames, keptMs, staleWhileRevalidateMs, staleIfErrorMs, mustRevalidate } = terms
@@ -128,10 +131,12 @@ export class Storing {
       ...(staleIfErrorMs > 0 && { staleOnErrorUntil: at + freshMs + staleIfErrorMs }),
       ...(mustRevalidate && { mustRevalidate: true }),
       ...(response.ownEtag && { ownEtag: true }),
+      ...(chosen.ttlMs !== undefined && { ownTtl: true }),
+      ...(chosen.tags !== undefined && { ownTags: true }),
       ageMs,
       text: typeof body === 'string'
     }
-    return { head, body, varyNames, tags, expiresAt: at + freshMs + keptMs }
+    return { head, body, varyNames, tags: chosen.tags ?? tags, expiresAt: at + freshMs + keptMs }
   }
 
   /** Stores the response with the stamps of its tags. Returns why it was not stored, or undefined if it was. */

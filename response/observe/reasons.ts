@@ -20,6 +20,7 @@ export const MISS_REASONS = [
   'absent', // nothing is stored under the key
   'variant', // the stored responses are for other values of the fields that Vary names
   'invalidated', // a tag of the stored response was invalidated
+  'untagged', // the stored response lacks a tag that the route lists now
   'stale', // the stored response is stale, and may not be served without validation
   'request', // the request's Cache-Control does not accept the stored response
   'only-if-cached', // no stored response can be sent, and the request forbids forwarding

@@ -29,6 +29,10 @@ export interface ResponseHead extends Kept {
   readonly staleOnErrorUntil?: number
   /** Present if the response is never served stale, even if a request accepts stale responses. */
   readonly mustRevalidate?: true
+  /** Present if `reply.cache()` said how long the response is fresh. */
+  readonly ownTtl?: true
+  /** Present if `reply.cache()` chose the response's tags, instead of the route's. */
+  readonly ownTags?: true
   /** Present if the cache computed the response's ETag from the body, so that the handler doesn't know this ETag. */
   readonly ownEtag?: true
   /** How old the response was when it was stored, in milliseconds. */
@@ -112,6 +116,8 @@ export interface Entry<H extends Head = Head> {
   sent?: SentFields | undefined
   /** The 304 for this response, which is created when it is first needed. */
   notModified?: Entry<ResponseHead> | undefined
+  /** The list of the route's tags of which it is known that this response has all. */
+  listed?: readonly string[] | undefined
   /** This response without the ETag that the cache computed, which is created when it is first needed. */
   untagged?: Entry<ResponseHead> | undefined
 }
@@ -174,7 +180,8 @@ export class EntryCodec {
     const head = this.#head(bytes, end)
     if (head?.key !== key) return undefined
     // All properties are set from the start, so that all entries have one shape, and V8 reads them fast.
-    const entry: Entry = { head, body: bytes.subarray(end + 1), sent: undefined, notModified: undefined, untagged: undefined }
+    const body = bytes.subarray(end + 1)
+    const entry: Entry = { head, body, sent: undefined, notModified: undefined, listed: undefined, untagged: undefined }
     this.#byBytes.set(value, entry)
     return entry
   }
@@ -217,7 +224,7 @@ const KINDS: ReadonlyMap<unknown, (head: Record<string, unknown>) => boolean> = 
       areFields(head.fields) && (head.removed === undefined || isTexts(head.removed)) &&
       isInstant(head.freshUntil) && isInstant(head.ageMs) && typeof head.text === 'boolean' &&
       [head.staleUntil, head.staleOnErrorUntil].every((instant) => instant === undefined || isInstant(instant)) &&
-      [head.mustRevalidate, head.ownEtag].every((flag) => flag === undefined || flag === true)],
+      [head.mustRevalidate, head.ownEtag, head.ownTtl, head.ownTags].every((flag) => flag === undefined || flag === true)],
   ['variants', (head: Record<string, unknown>) => isTexts(head.names) && isText(head.list) && isTexts(head.ids)],
   ['value', (head: Record<string, unknown>) => typeof head.json === 'boolean' && [
     head.freshUntil, head.staleUntil, head.staleOnErrorUntil

@@ -1,6 +1,5 @@
 // Finds entries by key and variant, uses them only if they are intact and not invalidated, and stores them in the background.
 import type { MaybePromise } from '../../registry/backend.js'
-import type { Spelling } from '../http/selecting-fields.js'
 import { EntryCodec, isOf, isOfUseStale, staleFrom, type Entry, type Head, type ResponseHead, type VariantsHead } from './entry.js'
 import { UNAVAILABLE, type Read } from '../../registry/unavailable.js'
 import type { BackendGuard } from './backend-guard.js'
@@ -15,6 +14,7 @@ import type { Observer } from '../observe/observer.js'
 import type { MissReason } from '../observe/reasons.js'
 import type { Tags } from './tags.js'
 import { selection } from '../request/variant.js'
+import { hasTags, limited, type RouteRules } from './route-rules.js'
 import { keyIn, variantKey, VariantLists } from './variant-lists.js'
 
 /** A stored response that may be used. */
@@ -37,6 +37,9 @@ export type Found = Present | Absent
 
 /** An entry whose `storedAt` is further in the future than this was written with a wrong clock, and is not used. */
 const MAX_CLOCK_SKEW_MS = 60_000
+
+/** A lookup: the request's fields, the route's options, and the deadline for all of its reads. */
+interface Lookup { readonly asked: RequestFields, readonly rules: RouteRules, readonly deadline: Deadline }
 
 const ABSENT: Found = Object.freeze({ state: 'absent', missing: 'absent' })
 /** The result of a lookup if the backend does not respond. */
@@ -61,28 +64,24 @@ export class Store implements EntryIO {
   }
 
   /** Returns the stored response under `key` for a request with these fields. Never rejects. */
-  find (key: string, asked: RequestFields, spelling: Spelling, deadline: Deadline): MaybePromise<Found> {
+  find (key: string, asked: RequestFields, rules: RouteRules, deadline: Deadline): MaybePromise<Found> {
     const read = this.#guard.get(key, deadline)
     return read instanceof Promise
-      ? read.then((there) => this.#found(there, key, { asked, spelling, deadline }))
-      : this.#found(read, key, { asked, spelling, deadline })
+      ? read.then((there) => this.#found(there, key, { asked, rules, deadline }))
+      : this.#found(read, key, { asked, rules, deadline })
   }
 
-  #found (
-    read: Read, key: string, { asked, spelling, deadline }: { asked: RequestFields, spelling: Spelling, deadline: Deadline }
-  ): MaybePromise<Found> {
+  #found (read: Read, key: string, lookup: Lookup): MaybePromise<Found> {
     if (read === undefined) return ABSENT
     const entry = this.believed(read, key)
     if (entry === UNAVAILABLE || read === UNAVAILABLE) return UNKNOWN
     const { expiresAt } = read
     if (isOf(entry, 'response')) {
       // A response is stored without a list of variants only if no hook changed its request's target or origin. It fits only such requests.
-      if (asked[kArrival].changes !== '') return { state: 'absent', missing: 'variant', expiresAt }
-      return this.#current(entry, deadline, { expiresAt })
+      if (lookup.asked[kArrival].changes !== '') return { state: 'absent', missing: 'variant', expiresAt }
+      return this.#current(entry, lookup, { expiresAt })
     }
-    if (isOf(entry, 'variants')) {
-      return this.#findVariant(entry, { selecting: selection(entry.head.names, asked, spelling), expiresAt, deadline })
-    }
+    if (isOf(entry, 'variants')) return this.#findVariant(entry, lookup, expiresAt)
     return { state: 'absent', missing: 'damaged', expiresAt }
   }
 
@@ -116,8 +115,10 @@ export class Store implements EntryIO {
   }
 
   /** Returns the result of a lookup that found `entry`. The result is fresh or stale, or absent if one of the tags was invalidated. */
-  #current (entry: Entry<ResponseHead>, deadline: Deadline, { expiresAt, variants, variant }: Under): MaybePromise<Found> {
+  #current (stored: Entry<ResponseHead>, { rules, deadline }: Lookup, { expiresAt, variants, variant }: Under): MaybePromise<Found> {
+    if (!hasTags(stored, rules)) return { state: 'absent', missing: 'untagged', expiresAt, variants, variant }
     const at = this.#now()
+    const entry = limited(stored, rules)
     const { tags } = entry.head
     const found: Present = { state: entry.head.freshUntil > at ? 'fresh' : 'stale', entry, at, variants, expiresAt, variant }
     if (tags === undefined) return found
@@ -139,19 +140,18 @@ export class Store implements EntryIO {
         : since === undefined ? gone : { ...found, state: 'stale', entry: { head: staleFrom(head, since), body }, at: this.#now() })
   }
 
-  #findVariant (
-    variants: Entry<VariantsHead>, { selecting, expiresAt, deadline }: { selecting: string, expiresAt: number, deadline: Deadline }
-  ): MaybePromise<Found> {
+  #findVariant (variants: Entry<VariantsHead>, lookup: Lookup, expiresAt: number): MaybePromise<Found> {
+    const selecting = selection(variants.head.names, lookup.asked, lookup.rules.vary)
     const key = keyIn(variants.head, selecting)
     const variant = { key: key ?? variantKey(variants.head, digest(selecting)), expiresAt: undefined }
     const none: Found = { state: 'absent', missing: 'variant', expiresAt, variants, variant }
     if (key === undefined) return none
-    return andThen(this.#guard.get(key, deadline), (read) => {
+    return andThen(this.#guard.get(key, lookup.deadline), (read) => {
       const entry = this.believed(read, key)
       if (entry === UNAVAILABLE || read === UNAVAILABLE) return UNKNOWN
       if (read === undefined) return none
       const under = { expiresAt, variants, variant: { key, expiresAt: read.expiresAt } }
-      return isOf(entry, 'response') ? this.#current(entry, deadline, under) : { ...none, ...under }
+      return isOf(entry, 'response') ? this.#current(entry, lookup, under) : { ...none, ...under }
     })
   }
 }

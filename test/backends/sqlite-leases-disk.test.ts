@@ -5,7 +5,7 @@ import t from 'tap'
 import type { CacheBackend } from '../../registry/backend.js'
 import { isRefusal } from '../../registry/refusal.js'
 import { fillDisk, needsMount, smallDisk } from '../support/disk.js'
-import { entry, failureOf, textAt } from '../support/entries.js'
+import { entry, failureOf } from '../support/entries.js'
 import { newFolder } from '../support/folder.js'
 import { beside, openSqlite } from '../support/sqlite.js'
 

@@ -14,6 +14,8 @@ import { testClock } from '../support/clock.js'
 import { mapBackend } from '../support/map-backend.js'
 import { fakeFields } from '../support/request.js'
 
+const RULES = { vary: 'exact', ttlMs: undefined, statuses: new Set([200]), targetList: [], tags: [] } as const
+
 t.test('the keys of variants are remembered with their list, even if a backend returns other bytes each time', async (t) => {
   const { now } = testClock()
   const entries = new Map<string, StoredEntry>()
@@ -29,7 +31,7 @@ t.test('the keys of variants are remembered with their list, even if a backend r
   const head: ResponseHead = {
     kind: 'response', key: 'k', status: 200, fields: [], storedAt: now(), freshUntil: now() + 60_000, ageMs: 0, text: true
   }
-  const find = async (language: string) => await store.find('k', asked(language), 'exact', new Deadline(1_000))
+  const find = async (language: string) => await store.find('k', asked(language), RULES, new Deadline(1_000))
   for (const language of ['de', 'en']) {
     await store.storeResponse({
       key: 'k',
@@ -75,7 +77,7 @@ t.test('a key has 32 variants at most: the one that was stored first is removed'
   }
   t.equal(entries.size, MAX_VARIANTS + 1, 'removed variants are deleted, and the list is an entry too')
   const found = async (language: string): Promise<string | undefined> =>
-    (await store.find('k', fakeFields({ 'accept-language': language }), 'exact', new Deadline(1_000))).entry?.body.toString()
+    (await store.find('k', fakeFields({ 'accept-language': language }), RULES, new Deadline(1_000))).entry?.body.toString()
   t.same([await found('l7'), await found('l8'), await found('l39')], [undefined, 'l8', 'l39'])
 })
 
