@@ -32,12 +32,13 @@ t.test('200 requests for a response that is not shareable run the handler in two
   })
 })
 
-t.test('a handler that fails runs once at a time in all processes', async (t) => {
+// In one process, the requests that have waited for a handler that fails all run it themselves.
+t.test('a handler that fails in one process runs in the next, one process at a time', async (t) => {
   await onTwoStores(t, async (t, { choice }) => {
     const { peers, data } = await startPeers(t, choice, { options: { lockTimeout: '30s' } })
     const failing: Behaviour = { ms: 50, fails: true }
     for (const peer of peers) await peer.behave(failing)
-    const responses = await Promise.all(Array.from({ length: 16 }, async (_, at) => await peers[at % 4]!.ask('/plain/1')))
+    const responses = await Promise.all(peers.map(async (peer) => await peer.ask('/plain/1')))
     t.ok(responses.every(({ status }) => status === 500))
     t.equal(data.mostAtOnce('/plain/1'), 1)
     for (const peer of peers) await peer.behave({})

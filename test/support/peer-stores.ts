@@ -54,10 +54,14 @@ export async function onTwoStores (t: Test, run: (t: Test, store: PeerStore) => 
   await onStores(t, [sqliteStore, ...(hasRedis ? [once(redisStore)] : [])], run)
 }
 
-/** Runs a test on SQLite, on Redis, on a Cluster and, with FULL=1, behind Sentinel. */
-export async function onAllStores (t: Test, run: (t: Test, store: PeerStore) => Promise<void>): Promise<void> {
+/** Runs a test on all stores. Without FULL=1, on SQLite, on Redis and, `withCluster`, on a Cluster. */
+export async function onAllStores (
+  t: Test, run: (t: Test, store: PeerStore) => Promise<void>, { withCluster = false }: { withCluster?: boolean } = {}
+): Promise<void> {
   await onTwoStores(t, run)
-  if (hasRedis) await onStores(t, [once(clusterStore), ...(isFull ? [once(sentinelStore)] : [])], run)
+  if (!hasRedis) return
+  if (isFull || withCluster) await onStores(t, [once(clusterStore)], run)
+  if (isFull) await onStores(t, [once(sentinelStore)], run)
 }
 
 async function onStores (t: Test, makers: readonly Maker[], run: (t: Test, store: PeerStore) => Promise<void>): Promise<void> {
