@@ -29,7 +29,8 @@ for (const [name, seconds] of AHEAD) {
       const responses = await Promise.all(Array.from({ length: 40 }, async (_, at) => await peers[at % 2]!.ask(path)))
       t.ok(responses.every(({ status, number }) => status === 200 && number === 0))
       t.equal(data.mostAtOnce(path), 1, 'one at a time')
-      t.comment(`${data.runs(path)} runs`)
+      // An entry from the future is a miss, so that the process whose clock is behind may fill once more.
+      t.ok(data.runs(path) <= 2)
       for (const peer of peers) await peer.behave({})
       for (let number = 1; number <= 6; number++) {
         data.write(placeOf('plain', 1), number)

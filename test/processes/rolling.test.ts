@@ -51,6 +51,7 @@ t.test('what an old version invalidates while a new one fills is not stored', as
       data.write(place, 1)
       await invalidate(old, route, 2)
       t.equal((await old.ask(path)).number, 1, 'the old version fills')
+      await until('its response is stored', async () => / hit/.test((await old.ask(path)).cacheStatus))
       await current.open()
       t.equal((await first).number, 0, 'it asked before')
       await until('it is refused', async () => {
