@@ -83,10 +83,8 @@ t.test('the server is restarted empty while a process fills: its response is not
   await all.server.start()
   all.data.write(place, 1)
   await until('an invalidation holds', async () => await other.invalidate({ url: path }).then(() => true, () => false))
-  await until('the leader is connected again', async () => {
-    await leader.ask('/value/1').catch(() => {})
-    return await leader.invalidate({ url: '/plain/2' }).then(() => true, () => false)
-  })
+  await until('the leader is connected again', async () => await leader.invalidate({ url: '/plain/2' }).then(() => true, () => false))
+  await leader.behave({})
   await leader.open()
   t.equal((await first).number, 0, 'it asked before')
   await until('it is refused', async () => (await leader.stats()).refusals.invalidated === 1)

@@ -149,7 +149,7 @@ export class Peer extends ServerProcess {
     await until('a handler runs', () => this.reachedTimes >= times)
   }
 
-  /** Sends a request through a socket, with a Host that all peers share, because it is a part of the key. Rejects if the peer ends meanwhile. */
+  /** Sends a request through a socket, with the Host of all peers, which is a part of the key. Rejects if the peer ends meanwhile. */
   async ask (path: string, method = 'GET'): Promise<PeerResponse> {
     const began = performance.now()
     return await new Promise((resolve, reject) => {

@@ -69,7 +69,7 @@ export class SharedData {
     return most
   }
 
-  /** How many handlers ran one after another: the length of the longest chain of runs of which each began after the one before had ended. */
+  /** How many handlers ran one after another: the longest chain of runs of which each began after the one before had ended. */
   longestChain (name: string, from = 0): number {
     let length = 0
     let after = new Set<string>()

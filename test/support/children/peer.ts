@@ -100,8 +100,15 @@ const calls: Record<string, (...values: any[]) => unknown> = {
     await app.close()
     return performance.now() - began
   },
-  disconnect: () => { setImmediate(() => process.disconnect()) }
+  disconnect: () => {
+    process.off('disconnect', exit)
+    setImmediate(() => process.disconnect())
+  }
 }
+
+// If the test is killed, nobody else ends this process.
+const exit = (): void => process.exit()
+process.once('disconnect', exit)
 
 const channel = parentPort ?? process
 channel.on('message', async ({ id, name, values }: PeerCall) => {
