@@ -41,6 +41,21 @@ async function recovers (t: Test, { data, peers }: Peers, number: number): Promi
   for (const peer of peers) await until('it is a hit', async () => / hit/.test((await peer.ask(path)).cacheStatus))
 }
 
+/** Lets the server have so many bytes more than it uses now. */
+async function limit ({ admin }: RedisServer, policy: string, moreBytes: number): Promise<void> {
+  const usedBytes = Number(/used_memory:(\d+)/.exec(await admin.info('memory'))?.[1])
+  await admin.config('SET', 'maxmemory-policy', policy)
+  await admin.config('SET', 'maxmemory', String(usedBytes + moreBytes))
+}
+
+const FILLERS = 40
+const FILLER_BYTES = 16_384
+
+/** Stores so much that the server has to evict what is there. */
+async function crowdOut ({ admin }: RedisServer): Promise<void> {
+  await Promise.all(Array.from({ length: FILLERS }, async (_, at) => await admin.set(`filler ${at}`, Buffer.alloc(FILLER_BYTES))))
+}
+
 for (const [name, fail, heal] of [
   ['down', async (server) => await server.kill(), async (server) => { await server.start() }],
   ['hung', async (server) => server.stop(), async (server) => server.goOn()]
@@ -109,10 +124,10 @@ t.test('the server is full (noeviction): hits go on, misses are served, invalida
   const all = await begin(t)
   t.ok((await askAll(all.peers)).every(({ status }) => status === 200))
   for (const peer of all.peers) await until('it is a hit', async () => / hit/.test((await peer.ask(path)).cacheStatus))
-  await all.server.admin.config('SET', 'maxmemory-policy', 'noeviction')
-  await all.server.admin.config('SET', 'maxmemory', '1mb')
+  await limit(all.server, 'noeviction', -100_000)
   const other = pathOf('plain', 2)
   areServed(t, all, await askAll(all.peers, other), other)
+  for (const peer of all.peers) t.notMatch((await peer.ask(other)).cacheStatus, / hit/, 'nothing is stored')
   t.ok((await askAll(all.peers)).every(({ cacheStatus }) => / hit/.test(cacheStatus)), 'hits go on')
   all.data.write(place, 1)
   await all.peers[0]!.invalidate({ url: path })
@@ -121,17 +136,17 @@ t.test('the server is full (noeviction): hits go on, misses are served, invalida
   await recovers(t, all, 2)
 })
 
-t.test('the server evicts everything (allkeys-lru, 1 MB): no old response, and everybody is served', async (t) => {
+t.test('the server evicts everything (allkeys-lru): no old response, and everybody is served', async (t) => {
   const all = await begin(t)
   const { data, peers } = all
   for (const peer of peers) await peer.behave({})
-  await all.server.admin.config('SET', 'maxmemory-policy', 'allkeys-lru')
-  await all.server.admin.config('SET', 'maxmemory', '1mb')
+  await limit(all.server, 'allkeys-lru', FILLERS * FILLER_BYTES / 2)
   let failed = 0
   for (let number = 1; number <= sized(500); number++) {
     for (const route of ['plain', 'function'] as const) {
       const to = pathOf(route, 1)
       const filling = peers[number % 4]!.ask(to)
+      if (number % 2 === 0) await crowdOut(all.server)
       data.write(placeOf(route, 1), number)
       const target = route === 'plain' ? { url: to } : { tags: ['function-1'] }
       const isAcknowledged = await peers[(number + 1) % 4]!.invalidate(target).then(() => true, () => false)
@@ -142,7 +157,9 @@ t.test('the server evicts everything (allkeys-lru, 1 MB): no old response, and e
       if (!responses.every(({ status }) => status === 200)) t.fail(`${route} ${number}: not served`)
     }
   }
-  t.comment(`${failed} invalidations were refused, ${(await all.server.admin.info('stats')).match(/evicted_keys:\d+/)?.[0]}`)
+  const evicted = Number(/evicted_keys:(\d+)/.exec(await all.server.admin.info('stats'))?.[1])
+  t.comment(`${failed} invalidations were refused, ${evicted} keys were evicted`)
+  t.ok(evicted > FILLERS)
   const began = performance.now()
   await askAll(peers, pathOf('plain', 7))
   t.ok(performance.now() - began < SLACK_MS)
