@@ -8,6 +8,8 @@ const TIMES = join(root, 'dist', '.times.json')
 
 /** Files that pack the package, or follow the docs and the examples as users do. */
 const PACKAGE = /^test\/(?:package|outsider|docs-run[\w-]*|examples|api|benchmarks\/cache-bench[\w-]*)\.test\.ts$/
+/** Files whose tests start several processes that share a store. They need the machine for themselves. */
+const PROCESSES = /^test\/processes\//
 /** Files that find breakage fastest. */
 const QUICK =
   /^test\/(?:response|registry)\/|^test\/plugin\/(?:serve\/hooks-before-handler|serve\/hooks-behind-handler|stale\/when-served|invalidation\/unsafe-methods|close\/under-way|application\/data-cache)\.test\.ts$/
@@ -30,14 +32,18 @@ function allFiles () {
 }
 
 /**
- * The files of `set`: `quick`, `package`, or `rest`, which is everything that is not in `package`. The slowest come first, so that none
- * of them runs alone at the end.
+ * The files of `set`: `quick`, `package`, `processes`, or `rest`, which is everything that is not in the latter two. The slowest come
+ * first, so that none of them runs alone at the end.
  */
 export function filesOf (set) {
-  const files = allFiles().filter((path) => set === 'quick' ? QUICK.test(path) : (set === 'package') === PACKAGE.test(path))
+  const files = allFiles().filter((path) => set === 'quick' ? QUICK.test(path) : set === setOf(path))
   const seconds = readTimes()
   const of = (path) => seconds[path] ?? (LONG.includes(path) ? FAR_MORE_SECONDS - LONG.indexOf(path) : 0)
   return files.sort((one, other) => of(other) - of(one))
+}
+
+function setOf (path) {
+  return PACKAGE.test(path) ? 'package' : PROCESSES.test(path) ? 'processes' : 'rest'
 }
 
 /**

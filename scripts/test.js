@@ -13,6 +13,7 @@ import { filesNamed, filesOf, noteTimes } from './test-files.js'
 const HELP = `npm test                   lint, types, build, every test; with FULL=1 coverage, too
 npm test -- FILE ...       build, then these files: test/docs.test.ts, or a part of the path
 npm run test:quick         build, then the files that find breakage fastest, on the backend memory only: half a minute
+npm run test:processes     build, then the files whose tests start several processes on one store
 npm run test:package       build, then the files that use the packed package, the docs and the examples as users do
 
 Environment:
@@ -48,9 +49,12 @@ function sourceOf (name) {
 
 // The time limit of a file, and how many files run concurrently.
 const { timeout: SECONDS, jobs: JOBS } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).tap
+// Files that start several processes are given more time and less company.
+const PROCESSES_SECONDS = 200
+const PROCESSES_JOBS = 2
 const tap = (...args) => [join('node_modules', 'tap', 'dist', 'esm', 'run.mjs'), ...args]
 
-async function runTap (files, { isCovered = false, env = {} } = {}) {
+async function runTap (files, { isCovered = false, env = {}, jobs = JOBS } = {}) {
   // Imported here, because its parser is a package that may just have been installed.
   const { Results } = await import('./results.js')
   const seconds = {}
@@ -63,7 +67,7 @@ async function runTap (files, { isCovered = false, env = {} } = {}) {
   const how = { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], env: { TAP_TIMEOUT: SECONDS, NODE_ENV: 'test', ...process.env, ...env } }
   // The run that leaves tap's plug-ins out for the first time still loads them in every process.
   if (isCovered) await once(spawn(process.execPath, tap('build'), { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] }), 'close')
-  const program = isCovered ? tap('run', '--reporter=tap', ...compiled) : [join('scripts', 'run-files.js'), SECONDS, JOBS, ...compiled]
+  const program = isCovered ? tap('run', '--reporter=tap', ...compiled) : [join('scripts', 'run-files.js'), SECONDS, jobs, ...compiled]
   const child = spawn(process.execPath, program, how)
   const exited = new Promise((resolve) => child.on('close', resolve))
   for await (const text of child.stdout.setEncoding('utf8')) results.write(text)
@@ -113,6 +117,11 @@ function buildChanges () {
   else build()
 }
 
+/** Each of these files starts as many processes as the machine can bear. */
+async function testProcesses () {
+  await runTap(filesOf('processes'), { jobs: PROCESSES_JOBS, env: { TAP_TIMEOUT: PROCESSES_SECONDS } })
+}
+
 /** The package is packed once for all these files. */
 async function testPackage () {
   const { pack } = await import('../dist/test/support/packed.js')
@@ -138,6 +147,8 @@ async function testAll () {
     step('coverage')
     checkCoverage()
   }
+  step('tests with several processes')
+  await testProcesses()
   step('tests of the package')
   await testPackage()
 }
@@ -147,13 +158,17 @@ async function testSome ({ values, positionals }) {
   step('tests')
   if (values.quick) await runTap(filesOf('quick'), { env: { BACKENDS: 'memory' } })
   else if (values.package) await testPackage()
+  else if (values.processes) await testProcesses()
   else await runTap(filesNamed(positionals))
 }
 
 function readArguments () {
   try {
     return parseArgs({
-      allowPositionals: true, options: { help: { type: 'boolean', short: 'h' }, quick: { type: 'boolean' }, package: { type: 'boolean' } }
+      allowPositionals: true,
+      options: {
+        help: { type: 'boolean', short: 'h' }, quick: { type: 'boolean' }, package: { type: 'boolean' }, processes: { type: 'boolean' }
+      }
     })
   } catch (err) {
     throw new StepFailed(`${err.message}\n\n${HELP}`)
@@ -163,7 +178,8 @@ function readArguments () {
 await main(async () => {
   const given = readArguments()
   if (given.values.help) return console.log(HELP)
-  const isAll = given.positionals.length === 0 && !given.values.quick && !given.values.package
+  const { quick, package: isPackage, processes } = given.values
+  const isAll = given.positionals.length === 0 && !quick && !isPackage && !processes
   install()
   if (isAll) getServers()
   await (isAll ? testAll() : testSome(given))

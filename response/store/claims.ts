@@ -95,9 +95,10 @@ export class Claims {
     return this.#keys.has(key)
   }
 
-  /** Stops renewing. The claims that are still held are given back by those who hold them. */
+  /** Stops renewing, and gives all leases back. Otherwise, other processes would wait for producers that go on after the close. */
   close (): void {
     clearTimeout(this.#renewals)
+    for (const held of [...this.#leases]) held.giveBack()
     this.#leases.clear()
   }
 

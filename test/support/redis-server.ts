@@ -132,10 +132,22 @@ export async function startCluster (t: Test): Promise<RedisCluster> {
   return { servers, nodes: servers.map(({ port }) => ({ host: '127.0.0.1', port })) }
 }
 
-/** A master with a replica, and a Sentinel that watches both under the name `main`. */
-export async function startSentinel (t: Test): Promise<{ master: RedisServer, replica: RedisServer, sentinel: RedisServer }> {
-  const master = await startServer(t)
-  const replica = await startServer(t, { args: ['--replicaof', '127.0.0.1', String(master.port)] })
+export interface Watched {
+  readonly master: RedisServer
+  readonly replica: RedisServer
+  readonly sentinel: RedisServer
+  /** Between the replica and the master. */
+  readonly link: Proxy | undefined
+}
+
+/**
+ * A master with a replica, and a Sentinel that watches both under the name `main`. With `isLinked`, the replica reaches the master through
+ * a proxy. After eight seconds, Sentinel leads it to the master itself.
+ */
+export async function startSentinel (t: Test, { isLinked = false }: { isLinked?: boolean } = {}): Promise<Watched> {
+  const master = await startServer(t, { args: ['--repl-diskless-sync-delay', '0'] })
+  const link = isLinked ? await startProxy(t, master) : undefined
+  const replica = await startServer(t, { args: ['--replicaof', '127.0.0.1', String((link ?? master).port)] })
   const config = join(newFolder(t), 'sentinel.conf')
   writeFileSync(config, [
     `sentinel monitor main 127.0.0.1 ${master.port} 1`,
@@ -147,7 +159,7 @@ export async function startSentinel (t: Test): Promise<{ master: RedisServer, re
   await until('the Sentinel knows the replica', async () =>
     (await sentinel.admin.call('SENTINEL', 'REPLICAS', 'main') as unknown[]).length === 1 &&
     (await replica.admin.info('replication')).includes('master_link_status:up'))
-  return { master, replica, sentinel }
+  return { master, replica, sentinel, link }
 }
 
 export interface Proxy {

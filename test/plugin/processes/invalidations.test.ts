@@ -4,6 +4,7 @@ import t from 'tap'
 import type { ResponseCache } from '../../../plugin.js'
 import { onEachStore, several, settled, type Process, type ProcessProbe } from '../../support/several.js'
 import { until } from '../../support/barrier.js'
+import { sources } from '../../support/told-streams.js'
 
 /** A way of invalidating: what the route does about it, and how it is invalidated. */
 interface Way {
@@ -95,5 +96,43 @@ t.test('a process that is filling when its entry is invalidated elsewhere says w
     await first
     await until(async () => (await a!.cache.stats()).refusals.invalidated === 1)
     t.same((await a!.cache.stats()).refusals, { invalidated: 1 })
+  })
+})
+
+for (const [name, tags] of [['its URL', []], ['a tag that the route lists', ['a']], ['a tag from a function', () => ['a']]] as const) {
+  t.test(`a stream that was invalidated in another process, by ${name}, is not joined by requests that come later`, async (t) => {
+    await onEachStore(t, async (t, store) => {
+      const { all, routes, made } = sources({ tags })
+      const { processes: [a, b] } = await several(t, store, { lockTimeout: '200ms', routes })
+      const first = a!.ask()
+      const old = await made()
+      old.push('old')
+      await until(() => old.wanted)
+      await b!.cache.invalidate(name === 'its URL' ? { url: '/' } : { tags: ['a'] })
+      const second = a!.ask()
+      const fresh = await made(2)
+      fresh.push('new')
+      fresh.push(null)
+      t.equal((await second).text, 'new')
+      old.push(null)
+      t.equal((await first).text, 'old')
+      t.equal(all.length, 2)
+    })
+  })
+}
+
+t.test('a stream that nobody has invalidated is joined', async (t) => {
+  await onEachStore(t, async (t, store) => {
+    const { all, routes, made } = sources()
+    const { processes: [a] } = await several(t, store, { routes })
+    const first = a!.ask()
+    const source = await made()
+    source.push('one')
+    await until(() => source.wanted)
+    const second = a!.ask()
+    await until(async () => (await a!.cache.stats()).coalescedStreams === 1)
+    source.push(null)
+    t.same([(await first).text, (await second).text], ['one', 'one'])
+    t.equal(all.length, 1)
   })
 })
