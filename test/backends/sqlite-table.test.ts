@@ -207,7 +207,7 @@ t.test('sqlite: a version without leases opens, clears and writes a file with le
   t.same(sqlOf().map((sql) => `${sql};`.replace(/\s+/g, '')), FIRST_FORMAT.split(/(?<=;)/).map((sql) => sql.replace(/\s+/g, '')),
     'it finds its own tables as it made them, and no more')
   t.same(old.prepare("SELECT name FROM sqlite_master WHERE sql LIKE '%used_at%' AND type = 'table'").pluck().all(), ['cache_entries'])
-  const { token } = backend.claim('next', { leaseMs: 60_000, fillMs: 60_000 }) as { token: string }
+  const { token } = await backend.claim('next', { leaseMs: 60_000, fillMs: 60_000 }) as { token: string }
   // What it does when it clears many entries.
   old.exec(`BEGIN; DROP INDEX cache_entries_expires_at; DROP INDEX cache_entries_used_at;
     ALTER TABLE cache_entries RENAME TO "cache_entries cleared 00"; ${FIRST_FORMAT}; COMMIT`)

@@ -108,6 +108,8 @@ function freshFault (world: World, { sent, run, status, received }: Given): stri
   const said = /; hit; ttl=(-?\d+)/.exec(status)?.[1]
   // Whoever waited for a handler that failed is given the same as its own client.
   const inPlaceOfError = /fwd=(?:stale|request); (?:fwd-status=5|collapsed)/.test(status)
+  // Whoever comes while the store has not yet said whether it keeps a response waits for that, and is then given the response.
+  if (said === undefined && /; collapsed/.test(status) && staleMs < 0) return undefined
   if (said === undefined && !inPlaceOfError) return `it was stored, and the cache says ${JSON.stringify(status)}`
   if (inPlaceOfError) return staleMs >= staleIfError * 1_000 ? `in place of an error, stale for ${staleMs} ms` : undefined
   if (Number(received.fields.age) < Math.floor(ageMs / 1_000)) return `its age is ${String(received.fields.age)}, it is ${ageMs} ms old`

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t from 'tap'
 import type { RouteCacheOptions } from '../../../plugin.js'
 import { build, forEachBackend } from '../../support/app.js'
+import { until } from '../../support/barrier.js'
 import { Barrier } from '../../support/barrier.js'
 import { kWho, stripTenant, who } from '../../support/rewriting.js'
 
@@ -86,6 +87,7 @@ t.test('explain() explains the request that a client sends', async (t) => forEac
   const app = await build(t, { ...on, compare: false, routes: (app, probe) => { tenants(app, (name) => probe.ran(name)) } })
   t.match(await app.cache.explain({ url: '/t/alice/report' }), { decision: 'miss', reason: 'absent', route: 'GET /t/:tenant/report' })
   await app.ask('/t/alice/report')
+  await until(async () => (await app.cache.stats()).stores === 1)
   const explanation = await app.cache.explain({ url: 'http://test.example/t/alice/report' })
   t.match(explanation, { decision: 'miss', reason: 'variant', key: { parts: { path: '/t/alice/report' } }, because: /hooks/ },
     'no hook runs for it, and `because` says so')
