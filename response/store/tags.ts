@@ -7,11 +7,13 @@ import type { BackendGuard } from './backend-guard.js'
 import { isForWantOfRoom } from './explicit-calls.js'
 import { digest, namespacePrefix } from '../request/key.js'
 import { lengthPrefixed } from '../request/key-parts.js'
-import { andThen } from '../../registry/maybe-promise.js'
+import { andThen, noop } from '../../registry/maybe-promise.js'
 import type { Deadline } from '../../registry/deadline.js'
 
 // When a stamp expires, entries with its tag become misses. No invalidated entry becomes valid again, so any long time is safe.
 const STAMP_LIFE_MS = 365 * 86_400_000
+/** How long the first stamp of a tag may be under way. */
+const SEED_MS = 10_000
 const LONGEST_CLEAR_TAG_CHARACTERS = 128
 const SEEDS_REMEMBERED = 1_000
 const SOFT_REMEMBERED = 32
@@ -194,8 +196,26 @@ export class Tags {
     const entry = this.#stamp()
     const stamp = entry.value.toString('latin1')
     this.#seeds.set(key, { stamp, made: this.#made })
-    this.#guard.writeBehind(key, entry)
+    this.#writeFirst(key, entry)
     return stamp
+  }
+
+  /**
+   * Writes the first stamp of a key in the background. If the backend has claims, it is written only if no process has written one since,
+   * because that may be the stamp of an invalidation.
+   */
+  #writeFirst (key: string, entry: { value: Buffer, expiresAt: number }): void {
+    const guard = this.#guard
+    if (!guard.has('claim')) {
+      guard.writeBehind(key, entry)
+      return
+    }
+    const asked = { operation: 'claim', key, deadline: guard.deadline() }
+    const token = guard.ask(asked, (backend) => backend.claim!(key, { leaseMs: 0, fillMs: SEED_MS }),
+      (claim) => (claim as { token?: string } | undefined)?.token)
+    guard.track(andThen(token, (given) => {
+      if (typeof given === 'string') guard.writeBehind(key, entry, { token: given, replaces: 0, settled: noop })
+    }))
   }
 
   #stamp (version?: number): { value: Buffer, expiresAt: number } {
