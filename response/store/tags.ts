@@ -7,13 +7,12 @@ import type { BackendGuard } from './backend-guard.js'
 import { isForWantOfRoom } from './explicit-calls.js'
 import { digest, namespacePrefix } from '../request/key.js'
 import { lengthPrefixed } from '../request/key-parts.js'
-import { andThen, noop } from '../../registry/maybe-promise.js'
+import { FirstStamps } from './first-stamps.js'
+import { andThen } from '../../registry/maybe-promise.js'
 import type { Deadline } from '../../registry/deadline.js'
 
 // When a stamp expires, entries with its tag become misses. No invalidated entry becomes valid again, so any long time is safe.
 const STAMP_LIFE_MS = 365 * 86_400_000
-/** How long the first stamp of a tag may be under way. */
-const SEED_MS = 10_000
 const LONGEST_CLEAR_TAG_CHARACTERS = 128
 const SEEDS_REMEMBERED = 1_000
 const SOFT_REMEMBERED = 32
@@ -51,6 +50,8 @@ export class Tags {
   readonly #now: () => number
   readonly #process = randomBytes(9).toString('base64url')
   readonly #version: string
+  /** Undefined if the backend has no claims. */
+  readonly #first: FirstStamps | undefined
   #made = 0
   /** The highest number of an invalidation that this process has heard of. */
   #lastVersion: number | undefined
@@ -61,6 +62,7 @@ export class Tags {
     this.#guard = guard
     this.#prefix = stampPrefix(namespace)
     this.#version = `${namespacePrefix(namespace)}tags`
+    this.#first = guard.has('claim') ? new FirstStamps(guard, () => this.#stamp()) : undefined
     this.#now = now
   }
 
@@ -168,9 +170,14 @@ export class Tags {
     const keys = tags.flatMap((tag) => [this.#key(tag), this.#hardKey(tag)])
     return andThen(this.#stamps(keys, deadline), (stamps) => {
       if (stamps === UNAVAILABLE) return UNAVAILABLE
-      const stamp = (at: number): string => stamps[at] ?? this.#seed(keys[at] as string, madeBefore)
-      const pairs = tags.flatMap((tag, index) => [tag, `${stamp(index * 2)} ${stamp(index * 2 + 1)}`])
-      return { pairs, areComplete: !stamps.includes(undefined) }
+      const areComplete = !stamps.includes(undefined)
+      const all = areComplete || this.#first === undefined
+        ? stamps.map((stamp, at) => stamp ?? this.#seed(keys[at] as string, madeBefore))
+        : Promise.all(stamps.map(async (stamp, at) => stamp ?? await this.#first!.of(keys[at] as string, deadline)))
+      return andThen(all, (each) => {
+        if (each.includes(UNAVAILABLE)) return UNAVAILABLE
+        return { pairs: tags.flatMap((tag, index) => [tag, `${String(each[index * 2])} ${String(each[index * 2 + 1])}`]), areComplete }
+      })
     })
   }
 
@@ -186,9 +193,9 @@ export class Tags {
   }
 
   /**
-   * Writes the first stamp of a key, and returns it. Concurrent first fills of a tag share one stamp: a fill that read the key before the
-   * stamp was created uses it too. If other processes also write a stamp of the key, the last one counts, and entries with another stamp
-   * become misses. Every stamp is new, so none makes an invalidated entry valid again.
+   * Writes the first stamp of a key, and returns it, if the backend has no claims. Concurrent first fills of a tag share one stamp: a fill
+   * that read the key before the stamp was created uses it too. If other processes also write a stamp of the key, the last one counts, and
+   * entries with another stamp become misses. Every stamp is new, so none makes an invalidated entry valid again.
    */
   #seed (key: string, madeBefore: number): string {
     const other = this.#seeds.get(key)
@@ -196,26 +203,8 @@ export class Tags {
     const entry = this.#stamp()
     const stamp = entry.value.toString('latin1')
     this.#seeds.set(key, { stamp, made: this.#made })
-    this.#writeFirst(key, entry)
+    this.#guard.writeBehind(key, entry)
     return stamp
-  }
-
-  /**
-   * Writes the first stamp of a key in the background. If the backend has claims, it is written only if no process has written one since,
-   * because that may be the stamp of an invalidation.
-   */
-  #writeFirst (key: string, entry: { value: Buffer, expiresAt: number }): void {
-    const guard = this.#guard
-    if (!guard.has('claim')) {
-      guard.writeBehind(key, entry)
-      return
-    }
-    const asked = { operation: 'claim', key, deadline: guard.deadline() }
-    const token = guard.ask(asked, (backend) => backend.claim!(key, { leaseMs: 0, fillMs: SEED_MS }),
-      (claim) => (claim as { token?: string } | undefined)?.token)
-    guard.track(andThen(token, (given) => {
-      if (typeof given === 'string') guard.writeBehind(key, entry, { token: given, replaces: 0, settled: noop })
-    }))
   }
 
   #stamp (version?: number): { value: Buffer, expiresAt: number } {

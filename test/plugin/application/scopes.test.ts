@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
 import responseCache, { type ResponseCache } from '../../../plugin.js'
 import { build, databasePath, forEachBackend, type Probe } from '../../support/app.js'
+import { until } from '../../support/barrier.js'
 
 const CACHED = { config: { cache: { ttl: '1m' } } } as const
 
@@ -61,10 +62,13 @@ t.test('nested scopes: a route is cached only by the nearest cache', async (t) =
       app.register(async (scope) => { scope.get('/beside', CACHED, async () => { probe.ran('/beside'); return 'beside' }) })
     }
   })
+  const stores = async (): Promise<number> => (await app.cache.stats()).stores + (await caches[0]!.stats()).stores
   for (const [url, name] of [
     ['/outer', 'fastify-response-cache'], ['/inner', 'inner'], ['/deeper', 'inner'], ['/beside', 'fastify-response-cache']
   ] as const) {
+    const before = await stores()
     t.equal((await app.ask(url)).cacheStatus, `${name}; fwd=miss; stored`)
+    await until(async () => await stores() > before)
     t.equal((await app.ask(url)).cacheStatus, `${name}; hit; ttl=60`)
     t.equal(app.runs(url), 1)
   }
