@@ -16,7 +16,8 @@ async function start (t: Test, entries: Map<any, any>, chaos: Chaos, handler: ()
   const registry = builtIns().add('shared' as 'memory', () => defineBackend({ name: 'shared', create }))
   const app = Fastify()
   t.teardown(() => app.close())
-  await app.register(responseCache, { registry, backend: 'shared' as 'memory', deadline: '5s', lockTimeout: '200ms' } as ResponseCacheOptions)
+  const options = { registry, backend: 'shared', deadline: '5s', lockTimeout: '200ms' } as unknown
+  await app.register(responseCache, options as ResponseCacheOptions)
   app.get('/', { config: { cache: { ttl: '1m', tags: ['a'] } } }, handler)
   return { app, ask: async () => (await app.inject('/')).body }
 }
