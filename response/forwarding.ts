@@ -184,7 +184,9 @@ export class Forwarding {
     const found = await store.find(key, request, this.#route.policy, deadline)
     const decision = decide(found, request.method, directives, refresh !== undefined)
     if (decision.name.startsWith('forward')) {
-      const next = { reason: forward.reason, found, stored: 'entry' in decision ? decision.entry : undefined }
+      const next = 'entry' in decision
+        ? { reason: decision.name === 'forward-stale' ? 'stale' as const : 'request' as const, found, stored: decision.entry }
+        : { reason: 'miss' as const, found, stored: undefined }
       return replyOrResult(lead === undefined ? this.collapse(exchange, next, invalidated) : this.#lead(exchange, next, lead), reply)
     }
     if (lead?.flight !== undefined) this.#shareFound(exchange, lead.flight, found)

@@ -38,6 +38,7 @@ t.test('thousands of random keys stay apart from each other', async (t) => forEa
 t.test('a tag is only a name: invalidating one leaves every other alone', async (t) => forEachBackend(t, async (t, on) => {
   const app = await build(t, {
     ...on,
+    deadline: '5s',
     routes: (app, probe) => app.get<{ Querystring: { tag: string } }>('/', cached({
       tags: (request) => [JSON.parse((request.query as { tag: string }).tag)]
     }), async (request) => { probe.ran(); return request.query.tag })
