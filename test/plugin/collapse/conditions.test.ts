@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import t from 'tap'
-import { Barrier } from '../../support/barrier.js'
+import { Barrier, until } from '../../support/barrier.js'
 import { collapsing, everywhere, many } from '../../support/collapsing.js'
 import { cached } from '../../support/document.js'
 
@@ -122,6 +122,7 @@ for (const [kind, make] of Object.entries(LARGE)) {
       t.match(await app.ask(ranged), { status: 206, text: 'xx' }, 'this is not forgotten')
       bytes = 40
       await app.ask()
+      await until(async () => (await app.stats()).stores === 1)
       await app.clock.pass(2_000)
       t.match(await app.ask(ranged), { status: 206, text: 'xx' })
       t.same(received.slice(6), ['bytes=0-1', undefined, undefined])
