@@ -165,8 +165,9 @@ export class Forwarding {
   }
 
   #led (exchange: Exchange, forward: Forward, lead: Lead, outcome: TurnOutcome): unknown {
-    const { fence } = this.#services
-    if (outcome === 'timeout') return this.#fill(exchange, forward, { ...lead, forbidden: 'lock-timeout' })
+    const { fence, lockTimeoutMs } = this.#services
+    const isLate = typeof outcome === 'object' && 'seen' in outcome && performance.now() - (lead.since as number) >= lockTimeoutMs
+    if (outcome === 'timeout' || isLate) return this.#fill(exchange, forward, { ...lead, forbidden: 'lock-timeout' })
     if (outcome === UNAVAILABLE) return this.#fill(exchange, { ...forward, found: UNKNOWN }, lead)
     if ('seen' in outcome) return this.#lookAgain(exchange, forward, { ...lead, seen: outcome.seen })
     return this.#fill({ ...exchange, mark: fence.mark }, forward, { ...lead, turn: outcome })

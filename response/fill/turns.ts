@@ -21,7 +21,7 @@ export interface Waiting {
   readonly isAlone: boolean
   /** Whether the tags may be known only after the handler has run. */
   readonly hasLateTags: boolean
-  /** Entries that were seen while it waited, besides those that were found. */
+  /** Entries that claims have returned while it waited. They count more than what was found, which may be damaged. */
   readonly seen: Seen | undefined
   /** Whether it waits while another process has the lease. @default true */
   readonly waits?: boolean
@@ -62,10 +62,10 @@ export class Turns {
     const isAlone = waiting.isAlone || claims.hasLease(variant?.key ?? key)
     const obtain = (wanted: Wanted): MaybePromise<Obtained | Claimed> =>
       waits ? claims.obtain(wanted, deadline, since) : claims.claim(wanted, deadline)
-    const own: Wanted = { key, seen: found.expiresAt ?? seen?.get(key) }
+    const own: Wanted = { key, seen: seen?.get(key) ?? found.expiresAt }
     if (isAlone) return andThen(claims.claim(own, deadline, true), (claimed) => attemptOf(own, claimed, seen))
     if (variant === undefined) return andThen(obtain(own), (obtained) => attemptOf(own, obtained, seen))
-    const other: Wanted = { key: variant.key, seen: variant.expiresAt ?? seen?.get(variant.key) }
+    const other: Wanted = { key: variant.key, seen: seen?.get(variant.key) ?? variant.expiresAt }
     return andThen(obtain(other), (first) => {
       if (first === 'timeout' || first === UNAVAILABLE || !('held' in first)) return attemptOf(other, first, seen)
       // Variants don't wait for each other, so the list is claimed without a lease.

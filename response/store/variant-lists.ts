@@ -117,13 +117,15 @@ export class VariantLists {
     const { guard } = this.#services
     const { key, head, body, mayStore } = response
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-      const known = this.#listIn(await guard.get(key, guard.deadline()), key)
-      if (known === UNAVAILABLE) return UNAVAILABLE
+      const read = await guard.get(key, guard.deadline())
+      const known = this.#listIn(read, key)
+      if (known === UNAVAILABLE || read === UNAVAILABLE) return UNAVAILABLE
       const next = this.#listWith(response, expiresAt, known)
       const variant = await this.#claimVariant(response, right, next)
       if (variant === UNAVAILABLE || variant === undefined || !mayStore()) return variant === UNAVAILABLE ? UNAVAILABLE : false
       const list = { value: this.#entries.codec.encode(next.list, ''), expiresAt: next.expiresAt }
-      const isListed = await right.own.replace(known?.expiresAt ?? 0, list)
+      // What is there may also be a response that was stored when nothing was known to vary.
+      const isListed = await right.own.replace(read?.expiresAt ?? 0, list)
       if (isListed === true) {
         this.#deleteDropped(next)
         return await variant.store({ value: this.#entries.codec.encode({ ...head, key: next.variant }, body), expiresAt })

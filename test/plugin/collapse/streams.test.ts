@@ -34,7 +34,8 @@ t.test('a second client receives the first bytes of a stream that goes on, and t
     }
     t.match((await second).cacheStatus, /fwd=miss; collapsed; detail=stream$/)
     t.equal(all.length, 1)
-    t.match(await app.stats(), { coalesced: 2, coalescedStreams: 2, stores: 1 })
+    await until(async () => (await app.stats()).stores === 1)
+    t.match(await app.stats(), { coalesced: 2, coalescedStreams: 2 })
     t.match(await app.ask(), { hit: true, text: 'first\nsecond\nthird\n' })
   })
 })

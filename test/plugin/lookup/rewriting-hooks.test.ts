@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t from 'tap'
 import type { RouteCacheOptions } from '../../../plugin.js'
 import { build, forEachBackend, type Spec } from '../../support/app.js'
+import { until } from '../../support/barrier.js'
 import { Barrier } from '../../support/barrier.js'
 import type { Ask } from '../../support/client.js'
 import { kWho, stripTenant, who } from '../../support/rewriting.js'
@@ -198,6 +199,7 @@ t.test('requests for one URL have separate responses if hooks rewrite them by so
     }
     // A response that was stored before hooks were known to rewrite requests is stored once more beside the others.
     await app.ask('/')
+    await until(async () => (await app.cache.stats()).stores >= asks.length)
     for (const headers of [...asks, ...asks]) t.match(await app.ask({ url: '/', headers }), { hit: true }, JSON.stringify(headers))
     await app.cache.invalidate({ url: '/' })
     for (const headers of asks) {
