@@ -122,7 +122,11 @@ export class VariantLists {
       if (known === UNAVAILABLE || read === UNAVAILABLE) return UNAVAILABLE
       const next = this.#listWith(response, expiresAt, known)
       const variant = await this.#claimVariant(response, right, next)
-      if (variant === UNAVAILABLE || variant === undefined || !mayStore()) return variant === UNAVAILABLE ? UNAVAILABLE : false
+      if (variant === UNAVAILABLE) return UNAVAILABLE
+      if (variant === undefined || !mayStore()) {
+        variant?.giveBack()
+        return false
+      }
       const list = { value: this.#entries.codec.encode(next.list, ''), expiresAt: next.expiresAt }
       // What is there may also be a response that was stored when nothing was known to vary.
       const isListed = await right.own.replace(read?.expiresAt ?? 0, list)
