@@ -179,8 +179,7 @@ export class Storing {
    * Returns whether nothing has invalidated the response since the handler began. Asks the store, because another process may have done it.
    */
   async isCurrent (tags: readonly string[] = []): Promise<boolean> {
-    if (this.right === undefined) return true
-    if (!await this.right.own.isValid()) return false
+    if (await this.right?.own.isValid() === false) return false
     if (tags.length === 0) return true
     const stamps = await this.#stampsOf(tags)
     return stamps !== INVALIDATED && (stamps === UNAVAILABLE || await this.#areCurrent(stamps))

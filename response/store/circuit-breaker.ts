@@ -38,8 +38,8 @@ export class CircuitBreaker {
     // If only one of several tiers has failed, that counts as a success, because the other tiers respond. A refused entry (one that is too
     // large, for example) counts as a success too.
     if ((err as { isPartial?: unknown } | undefined)?.isPartial === true || isRefusal(err)) this.succeeded()
-    else if (err === HELD_UP || ((err === NO_ANSWER || err === WAITED) && STORING.has(operation))) this.late()
-    else this.failed()
+    else if (err === HELD_UP || ((err === NO_ANSWER || err === WAITED) && STORING.has(operation))) this.#late()
+    else this.#failed()
   }
 
   succeeded (): void {
@@ -53,11 +53,11 @@ export class CircuitBreaker {
    * Called when a call took too long, but the cause may be this process (on a busy machine, for example). That counts as a failure only if
    * the call was a probe, because a probe needs an outcome.
    */
-  late (): void {
-    if (this.#probing) this.failed()
+  #late (): void {
+    if (this.#probing) this.#failed()
   }
 
-  failed (): void {
+  #failed (): void {
     this.#failures++
     this.isQuiet = false
     // Calls that were admitted before the breaker opened may fail now. They don't extend the pause.
