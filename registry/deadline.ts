@@ -97,10 +97,12 @@ export class Wait {
     this.#arm()
   }
 
-  /** Ends the wait without calling `end`. May be called twice. */
-  cancel (): void {
+  /** Ends the wait without calling `end`. May be called twice. Returns whether the wait had not ended before. */
+  cancel (): boolean {
+    if (this.#over) return false
     this.#over = true
     clearTimeout(this.#timer)
+    return true
   }
 
   #arm (): void {

@@ -156,21 +156,23 @@ export class Forwarding {
     const { deadline, key, refresh, reply } = exchange
     const { found } = forward
     if (turns === undefined || found.state === 'unavailable') return this.#fill(exchange, forward, lead)
-    const { flight, seen, since = performance.now() } = lead
-    const waiting = { key, found, deadline, since, isAlone: flight === undefined, hasLateTags: this.#hasLateTags, seen }
-    const outcome = turns.wait({ ...waiting, right: refresh?.takeRight(found.variant?.key ?? key) })
+    const { flight, forbidden, seen, since = performance.now() } = lead
+    const right = refresh?.takeRight(found.variant?.key ?? key)
+    const outcome = turns.wait({ key, found, deadline, since, isAlone: flight === undefined, hasLateTags: this.#hasLateTags, seen, right })
+    const began: Lead = { flight, forbidden, since }
     return outcome instanceof Promise
-      ? outcome.then((came) => replyOrResult(this.#led(exchange, forward, { ...lead, since }, came), reply))
-      : this.#led(exchange, forward, { ...lead, since }, outcome)
+      ? outcome.then((came) => replyOrResult(this.#led(exchange, forward, began, came), reply))
+      : this.#led(exchange, forward, began, outcome)
   }
 
   #led (exchange: Exchange, forward: Forward, lead: Lead, outcome: TurnOutcome): unknown {
-    const { fence, lockTimeoutMs } = this.#services
-    const isLate = typeof outcome === 'object' && 'seen' in outcome && performance.now() - (lead.since as number) >= lockTimeoutMs
-    if (outcome === 'timeout' || isLate) return this.#fill(exchange, forward, { ...lead, forbidden: 'lock-timeout' })
+    const { fence: { mark }, lockTimeoutMs } = this.#services
+    const { flight, forbidden, since } = lead
+    const isLate = typeof outcome === 'object' && 'seen' in outcome && performance.now() - (since as number) >= lockTimeoutMs
+    if (outcome === 'timeout' || isLate) return this.#fill(exchange, forward, { flight, forbidden: 'lock-timeout' })
     if (outcome === UNAVAILABLE) return this.#fill(exchange, { ...forward, found: UNKNOWN }, lead)
-    if ('seen' in outcome) return this.#lookAgain(exchange, forward, { ...lead, seen: outcome.seen })
-    return this.#fill({ ...exchange, mark: fence.mark }, forward, { ...lead, turn: outcome })
+    if ('seen' in outcome) return this.#lookAgain(exchange, forward, { flight, forbidden, since, seen: outcome.seen })
+    return this.#fill(exchange.mark === mark ? exchange : { ...exchange, mark }, forward, { flight, forbidden, turn: outcome })
   }
 
   /**

@@ -33,7 +33,7 @@ export class RedisBackend implements CacheBackend {
     this.#commands = commands
     this.#sizeLimit = new SizeLimit(commands, maxValueBytes)
     const batch = new CommandBatch(commands)
-    this.#writes = new TimedWrites(commands, { sizeLimit: this.#sizeLimit, replicas: new Replicas(commands, waitReplicas), batch })
+    this.#writes = new TimedWrites(commands, { sizeLimit: this.#sizeLimit, replicas: new Replicas(commands, waitReplicas) })
     this.#leases = new Leases({ commands, batch, writes: this.#writes, sizeLimit: this.#sizeLimit, now })
     this.#reads = new ReadBatch(commands, batch, { found: this.#entry, failed: this.#nothing })
     this.#prefix = prefix
@@ -94,17 +94,17 @@ export class RedisBackend implements CacheBackend {
     return (await this.keys()).length
   }
 
-  async claim (key: string, options: ClaimOptions): Promise<Claim> {
-    return await this.#leases.claim(this.#stored(key), options)
+  claim (key: string, options: ClaimOptions): Promise<Claim> {
+    return this.#leases.claim(this.#stored(key), options)
   }
 
-  async settle (key: string, token: string, settlement: Settlement): Promise<boolean> {
-    return await this.#leases.settle(this.#stored(key), token, settlement)
+  settle (key: string, token: string, settlement: Settlement): Promise<boolean> {
+    return this.#leases.settle(this.#stored(key), token, settlement)
   }
 
   async version (name: string, raise = false): Promise<number> {
     const key = this.#prefix + versionText(name)
-    return Number(await this.#commands.run((client) => this.#commands.scripts.run(client, VERSION, [key, raise ? 1 : 0])))
+    return Number(await this.#commands.scripts.run(VERSION, [key, raise ? 1 : 0], this.#commands.send))
   }
 
   /** Returns only the figures that are known without a command, because the server can't count only our keys. */

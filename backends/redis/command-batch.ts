@@ -22,19 +22,27 @@ export class CommandBatch {
   /** Adds a command to the pipeline of this turn. `done` is called with its result, or `failed` if the pipeline could not be sent. */
   add (command: WaitingCommand): void {
     this.#waiting.push(command)
-    if (this.#waiting.length === 1) setImmediate(() => { this.#send() })
+    if (this.#waiting.length === 1) setImmediate(() => { this.#sendAll() })
   }
 
-  /** Sends the command of a script, on a client that `Commands` has provided. */
-  readonly send: Send = (client, command) => {
-    if (client.nodes !== undefined) return command(client) as Promise<unknown>
+  /** Sends one command, with the others of this turn. */
+  readonly send: Send = (command) => {
+    try {
+      if (this.#commands.client().nodes !== undefined) return this.#commands.send(command)
+    } catch (error) {
+      return Promise.reject(error)
+    }
     return new Promise((resolve, reject) => {
-      this.add({ add: command, done: (error, value) => { if (error === null) resolve(value); else reject(error) }, failed: reject })
+      const done = (error: Error | null, value: unknown): void => {
+        if (error === null) resolve(value)
+        else reject(this.#commands.failed(error))
+      }
+      this.add({ add: command, done, failed: reject })
     })
   }
 
   /** Never rejects: if it fails, it calls `failed` of each command. */
-  async #send (): Promise<void> {
+  async #sendAll (): Promise<void> {
     const waiting = this.#waiting
     this.#waiting = []
     try {

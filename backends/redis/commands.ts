@@ -5,7 +5,7 @@ import { Timeouts } from '../../registry/timeouts.js'
 import type { Client } from './driver.js'
 import { failure, failureOf, type Failure } from './errors.js'
 import type { ClientConnection } from './connection.js'
-import { Scripts } from './scripts.js'
+import { Scripts, type Send } from './scripts.js'
 
 /** Sends commands, and keeps track of those that are under way. */
 export class Commands {
@@ -13,7 +13,6 @@ export class Commands {
   readonly timeoutMs: number
   /** The number of commands that timed out. */
   timeouts = 0
-  /** Runs scripts, on a client that `run` passes. */
   readonly scripts = new Scripts()
   readonly #connection: ClientConnection
   readonly #waits: Timeouts
@@ -43,6 +42,9 @@ export class Commands {
       return Promise.reject(error)
     }
   }
+
+  /** Sends one command, as `run` does. */
+  readonly send: Send = (command) => this.run((client) => command(client) as Promise<unknown>)
 
   /** Does the same as `run`, but with the given client, which may be a node of a Cluster. */
   on<T> (client: Client, ask: (client: Client) => Promise<T>): Promise<T> {

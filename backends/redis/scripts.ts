@@ -1,6 +1,6 @@
 // The scripts that run on the server. Each uses only one key, as a Cluster requires. After its first use, it is sent by its hash.
 import { createHash } from 'node:crypto'
-import type { Client, ScriptCommands } from './driver.js'
+import type { ScriptCommands } from './driver.js'
 
 /** A script, and the hash by which a server that has run it before knows it. */
 export interface Script {
@@ -11,10 +11,8 @@ export interface Script {
 /** The arguments of a script: its key, then its other values. */
 export type ScriptArguments = readonly [key: string, ...values: Array<string | number | Buffer>]
 
-/** Sends one command. Returns the server's response. */
-export type Send = (client: Client, command: (to: ScriptCommands) => unknown) => Promise<unknown>
-
-const plainly: Send = (client, command) => command(client) as Promise<unknown>
+/** Sends one command. Returns the server's response. Rejects with errors of ours. */
+export type Send = (command: (to: ScriptCommands) => unknown) => Promise<unknown>
 
 /** Runs scripts. Returns integers as numbers, and text as bytes. */
 export class Scripts {
@@ -24,18 +22,16 @@ export class Scripts {
    * Runs a script. Its text is sent the first time, and whenever the server has forgotten it. This is not left to the driver's
    * `defineCommand`, because that would add methods to caller-owned clients.
    */
-  async run (client: Client, script: Script, args: ScriptArguments, send = plainly): Promise<unknown> {
-    const whole = (): Promise<unknown> => send(client, (to) => to.evalBuffer(script.text, 1, ...args))
-    if (client.evalshaBuffer === undefined || !this.#sent.has(script)) {
+  run (script: Script, args: ScriptArguments, send: Send): Promise<unknown> {
+    const whole = (to: ScriptCommands): unknown => to.evalBuffer(script.text, 1, ...args)
+    if (!this.#sent.has(script)) {
       this.#sent.add(script)
-      return await whole()
+      return send(whole)
     }
-    try {
-      return await send(client, (to) => to.evalshaBuffer!(script.sha, 1, ...args))
-    } catch (error) {
-      if (!(error as Error | undefined)?.message?.startsWith('NOSCRIPT')) throw error
-      return await whole()
-    }
+    return send((to) => to.evalshaBuffer === undefined ? whole(to) : to.evalshaBuffer(script.sha, 1, ...args)).catch((error) => {
+      if ((error as { code?: unknown }).code !== 'NOSCRIPT') throw error
+      return send(whole)
+    })
   }
 }
 
@@ -73,15 +69,15 @@ return {1, now}`)
 
 /**
  * Gives out a token. Arguments: the caller's time, leaseMs, fillMs, the expiry time of the entry that was seen or '', and an
- * epoch in case a record has to be made. Returns 0 and the rest of the lease, or 1 and the token, or 2 and the entry. It writes only if it
- * gives out a token. An entry of the older format becomes one of the newer format.
+ * epoch in case a record has to be made. Returns the text of the token, or the rest of the lease, or a list of the entry. It writes only
+ * if it gives out a token. An entry of the older format becomes one of the newer format.
  */
 export const CLAIM = script(`${CLOCK}${HEAD}local isOld = string.sub(head, 1, 4) == 'FRC1' and #head >= 12
 local expiresAt = (isRecord or isOld) and struct.unpack('>d', head, 5) or 0
-if expiresAt > tonumber(ARGV[1]) and expiresAt ~= tonumber(ARGV[4]) then return {2, redis.call('GET', key)} end
+if expiresAt > tonumber(ARGV[1]) and expiresAt ~= tonumber(ARGV[4]) then return {redis.call('GET', key)} end
 local leaseMs, fillMs = tonumber(ARGV[2]), tonumber(ARGV[3])
 if leaseMs > 0 and aloneUntil <= now then
-  if leaseUntil > now then return {0, leaseUntil - now} end
+  if leaseUntil > now then return leaseUntil - now end
   holder, leaseUntil = given + 1, now + leaseMs
 end
 given = given + 1
@@ -98,7 +94,7 @@ if isRecord or isOld then
   local leftMs = redis.call('PTTL', key)
   if leftMs >= 0 and leftMs < fillMs then redis.call('PEXPIRE', key, fillMs) end
 end
-return {1, epoch, given, now + fillMs}`)
+return string.format('%.0f.%.0f.%s', given, now + fillMs, epoch)`)
 
 // The token that the script is about: its epoch, its number and its deadline. `isMine` is whether it has the lease, or had it last.
 const token = (at: number): string => `local number = tonumber(ARGV[${at + 1}])
@@ -107,15 +103,15 @@ local isMine = isRecord and epoch == ARGV[${at}] and holder == number
 `
 
 /**
- * Makes the lease of a token end later. Arguments: the token, and leaseMs, which may be 0. Returns 1 if the token is valid and nobody else
- * has the lease, otherwise 0 and the rest of their lease. A token with which an entry was stored is not valid any more.
+ * Makes the lease of a token end later. Arguments: the token, and leaseMs, which may be 0. Returns -1 if the token is valid and nobody
+ * else has the lease, otherwise the rest of their lease. A token with which an entry was stored is not valid any more.
  */
 export const PROLONG = script(`${CLOCK}${HEAD}${token(1)}local leaseMs = tonumber(ARGV[4])
 local busyMs = 0
 if leaseUntil > now and not isMine then busyMs = leaseUntil - now end
-if not isValid or number == stored or (leaseMs > 0 and busyMs > 0) then return {0, busyMs} end
+if not isValid or number == stored or (leaseMs > 0 and busyMs > 0) then return busyMs end
 if leaseMs > 0 then redis.call('SETRANGE', key, 28, struct.pack('>I4d', number, now + leaseMs)) end
-return {1, 0}`)
+return -1`)
 
 /**
  * Stores an entry for a token, and ends the token's lease. Arguments: those of SET, the token, the expiry time of the entry that it is to

@@ -1,4 +1,5 @@
 // Refuses values that are too large to be sent. If the server had to refuse one, it would close the connection with all its commands.
+import type { MaybePromise } from '../../registry/backend.js'
 import { refusal } from '../../registry/refusal.js'
 import type { Commands } from './commands.js'
 import { failure, type Failure } from './errors.js'
@@ -22,8 +23,12 @@ export class SizeLimit {
   }
 
   /** Returns an error if a value of this size is too large to be sent, or undefined if it may be sent. */
-  async refuses (bytes: number): Promise<Failure | undefined> {
-    const most = bytes > this.#ownBytes || bytes <= ANY_SERVER_TAKES_BYTES ? this.#ownBytes : await (this.#bytes ??= this.#ask())
+  refuses (bytes: number): MaybePromise<Failure | undefined> {
+    if (bytes > this.#ownBytes || bytes <= ANY_SERVER_TAKES_BYTES) return this.#refusal(bytes, this.#ownBytes)
+    return (this.#bytes ??= this.#ask()).then((most) => this.#refusal(bytes, most))
+  }
+
+  #refusal (bytes: number, most: number): Failure | undefined {
     if (bytes <= most) return undefined
     this.refused++
     const limit = most < this.#maxBytes ? "the server's proto-max-bulk-len" : 'redis.maxValueBytes'

@@ -1,4 +1,5 @@
-// Tokens, as the backend hands them out: opaque text, from which a script gets what it must compare.
+// Tokens, as the script CLAIM gives them out: number, deadline and epoch as one text. The part with a fixed length is last, so that no
+// token is the beginning of another.
 
 /** A token: the key's epoch, the token's number within it, and the time by the server's clock until which it may be settled. */
 export interface Token {
@@ -6,11 +7,6 @@ export interface Token {
   readonly epoch: string
   readonly number: number
   readonly deadline: number
-}
-
-/** Returns the text of a token. The part with a fixed length is last, so that no token is the beginning of another. */
-export function tokenText ({ epoch, number, deadline }: Token): string {
-  return `${number}.${deadline}.${epoch}`
 }
 
 /** Returns the token with this text, or undefined if no server has given it out. */

@@ -1,6 +1,5 @@
 // Sends the writes of the write queue. Each set carries a time of the server's clock, after which the server refuses the set. So a set that
 // has timed out can't take effect later, on any connection.
-import type { CommandBatch } from './command-batch.js'
 import type { Commands } from './commands.js'
 import { failure, isReply, isTooLarge } from './errors.js'
 import type { Replicas } from './replicas.js'
@@ -9,7 +8,6 @@ import type { SizeLimit } from './size-limit.js'
 
 const LONG_AGO = 0
 const TOO_LATE = 0
-const LONG_BYTES = 64 * 1024
 
 interface Ahead { readonly leastMs: number, readonly mostMs: number }
 
@@ -25,7 +23,6 @@ export interface TimedScript {
 export interface TimedWritesParts {
   readonly sizeLimit: SizeLimit
   readonly replicas: Replicas
-  readonly batch: CommandBatch
 }
 
 /** Sends writes. The write queue keeps them in order: the next write to a key begins when the previous one has settled. */
@@ -34,7 +31,6 @@ export class TimedWrites {
   refused = 0
   readonly #commands: Commands
   readonly #replicas: Replicas
-  readonly #batch: CommandBatch
   /** The least and the most that the server's clock may be ahead of `performance.now()`. Undefined if the server must be asked. */
   #ahead: Ahead | undefined
   #asking: Promise<Ahead> | undefined
@@ -42,11 +38,10 @@ export class TimedWrites {
 
   readonly #sizeLimit: SizeLimit
 
-  constructor (commands: Commands, { sizeLimit, replicas, batch }: TimedWritesParts) {
+  constructor (commands: Commands, { sizeLimit, replicas }: TimedWritesParts) {
     this.#commands = commands
     this.#sizeLimit = sizeLimit
     this.#replicas = replicas
-    this.#batch = batch
   }
 
   /** Asks the server for its time if it is not known, so that the next set need not wait for it. Ignores failures. */
@@ -76,30 +71,24 @@ export class TimedWrites {
   }
 
   /** Stores bytes for `lifeMs`. If this call rejects, it can't store them later either. Returns the number that the script returned. */
-  async store (stored: string, timed: TimedScript): Promise<number> {
+  async store (stored: string, { script, bytes, lifeMs, more = [] }: TimedScript): Promise<number> {
     // If we were wrong about the server's clock, the response to the first attempt has corrected that.
     for (let attempts = 0; attempts < 2; attempts++) {
-      const outcome = await this.#send(stored, timed)
+      const sentAt = performance.now()
+      const until = sentAt + this.#commands.timeoutMs
+      // If the server's clock is not known yet, `#ask` finds it out, with a set that is always refused.
+      const { leastMs, mostMs } = this.#ahead ?? await (this.#asking ??= this.#ask(stored))
+      // The expiry time on the server's clock, rounded so that it is never too early. The value contains the exact expiry time.
+      const expiresAt = Math.min(Math.ceil(sentAt + mostMs + lifeMs), Number.MAX_SAFE_INTEGER)
+      const { outcome } = await this.#run(script, [stored, bytes, expiresAt, Math.floor(until + leastMs), ...more], until)
       if (outcome !== TOO_LATE) return outcome
     }
     this.refused++
     throw failure('ELATE', 'the entry arrived too late to be stored')
   }
 
-  async #send (stored: string, { script, bytes, lifeMs, more = [] }: TimedScript): Promise<number> {
-    const sentAt = performance.now()
-    const until = sentAt + this.#commands.timeoutMs
-    // If the server's clock is not known yet, `#ask` finds it out, with a set that is always refused.
-    const { leastMs, mostMs } = this.#ahead ?? await (this.#asking ??= this.#ask(stored))
-    // The expiry time on the server's clock, rounded so that it is never too early. The value contains the exact expiry time.
-    const expiresAt = Math.min(Math.ceil(sentAt + mostMs + lifeMs), Number.MAX_SAFE_INTEGER)
-    return (await this.#run(script, [stored, bytes, expiresAt, Math.floor(until + leastMs), ...more], until)).outcome
-  }
-
-  /** A long value is sent at once: in a pipeline, it would be copied. */
-  #batchOf ([, bytes]: ScriptArguments): Send | undefined {
-    return (bytes as Buffer).byteLength > LONG_BYTES ? undefined : this.#batch.send
-  }
+  /** Sends a command that replicas confirm, if that is wanted. */
+  readonly #sendConfirmed: Send = (command) => this.#commands.run((client) => this.#replicas.send(client, command))
 
   async #ask (stored: string): Promise<Ahead> {
     try {
@@ -114,9 +103,8 @@ export class TimedWrites {
     const askedAt = performance.now()
     try {
       // The clock is asked for without replicas, and they need not confirm what can be made again.
-      const send = script === SET ? until === LONG_AGO ? undefined : this.#replicas.send : this.#batchOf(args)
-      const result = await this.#commands.run((client) => this.#commands.scripts.run(client, script, args, send))
-      const [outcome, serverNow] = result as [unknown, unknown]
+      const send = script === SET && until !== LONG_AGO ? this.#sendConfirmed : this.#commands.send
+      const [outcome, serverNow] = await this.#commands.scripts.run(script, args, send) as [unknown, unknown]
       const ahead = this.#ahead = { leastMs: Number(serverNow) - performance.now(), mostMs: Number(serverNow) + 1 - askedAt }
       return { outcome: Number(outcome), ahead }
     } catch (error) {

@@ -1,6 +1,6 @@
 // The rules of leases: what a claim and a settlement make of a key's record. Pure functions, without the database.
-import { randomBytes } from 'node:crypto'
 import type { Claim, ClaimOptions, Settlement } from '../../registry/backend.js'
+import { randomTexts } from '../../registry/random-text.js'
 
 /** The record of a key for which tokens were given out. Its instants are milliseconds of the clock of leases, not epoch milliseconds. */
 export interface Lease {
@@ -34,7 +34,7 @@ export interface Settled {
   readonly lease: Lease | undefined
 }
 
-const EPOCH_BYTES = 9
+const newEpoch = randomTexts(12)
 
 // All processes of a machine read the same clock. The slack covers systems on which two processors differ a little.
 const CLOCK_SLACK_MS = 1_000
@@ -136,8 +136,7 @@ function tokenOf (text: string): Token | undefined {
 }
 
 function newLease (writtenAt: number): Lease {
-  const epoch = randomBytes(EPOCH_BYTES).toString('base64url')
-  return { epoch, given: 0, stored: 0, holder: 0, leaseUntil: 0, aloneUntil: 0, diesAt: 0, writtenAt }
+  return { epoch: newEpoch(), given: 0, stored: 0, holder: 0, leaseUntil: 0, aloneUntil: 0, diesAt: 0, writtenAt }
 }
 
 function after (at: number, ms: number): number {

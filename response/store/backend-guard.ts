@@ -7,7 +7,7 @@ import { WriteBehind, WAITED, type ClaimToSettle, type EntryToWrite } from './wr
 import { LateChanges, MANY_LATE } from './late-changes.js'
 import { inTime, EXPLICIT_CALL_DEADLINE_MS, Progress } from './explicit-calls.js'
 import { andThen, isPromise, hold, noop } from '../../registry/maybe-promise.js'
-import { untilDeadline } from './until-deadline.js'
+import { untilDeadline, type Asked } from './until-deadline.js'
 import { Deadline, LATE, within } from '../../registry/deadline.js'
 import { safeError } from '../observe/log.js'
 import type { Observer } from '../observe/observer.js'
@@ -23,9 +23,6 @@ export interface GuardOptions {
   readonly steadyNow: () => number
   readonly observer: Observer
 }
-
-/** A call to the backend: its name, the key that it concerns, and the deadline of the request for which it is made. */
-export interface Asked { readonly operation: string, readonly key: string | undefined, readonly deadline: Deadline }
 
 export class BackendGuard {
   /** Whether `close` was called. Read only. */
@@ -80,7 +77,7 @@ export class BackendGuard {
     try {
       const result: MaybePromise<unknown> = this.#backend.get(key)
       return result !== undefined && isPromise(result)
-        ? this.#awaited('get', result, deadline, key, (value) => this.#checked(value, key))
+        ? this.#awaited({ operation: 'get', key, deadline }, result, (value) => this.#checked(value, key))
         : this.#checked(result, key)
     } catch (err) {
       return this.#failed('get', err, key, deadline.requestId)
@@ -106,7 +103,7 @@ export class BackendGuard {
    * after the deadline, or if `use` throws an error. Never rejects.
    */
   ask<T> (
-    { operation, key, deadline }: Asked, call: (backend: CacheBackend) => MaybePromise<unknown>, use: (value: unknown) => T
+    asked: Asked, call: (backend: CacheBackend) => MaybePromise<unknown>, use: (value: unknown) => T
   ): MaybePromise<T | typeof UNAVAILABLE> {
     if (!this.#admits()) return UNAVAILABLE
     const used = (value: unknown): T => {
@@ -116,9 +113,9 @@ export class BackendGuard {
     }
     try {
       const result = call(this.#backend)
-      return isPromise(result) ? this.#awaited(operation, result, deadline, key, used) : used(result)
+      return isPromise(result) ? this.#awaited(asked, result, used) : used(result)
     } catch (err) {
-      return this.#failed(operation, err, key, deadline.requestId)
+      return this.#failed(asked.operation, err, asked.key, asked.deadline.requestId)
     }
   }
 
@@ -244,7 +241,7 @@ export class BackendGuard {
       }
       const done = Promise.resolve(result)
       hold(this.#changes, done)
-      this.track(this.#awaited(operation, done, this.deadline(), key, succeeded).then((settled) => {
+      this.track(this.#awaited({ operation, key, deadline: this.deadline() }, done, succeeded).then((settled) => {
         if (settled !== UNAVAILABLE) return
         claim?.settled(UNAVAILABLE)
         if (!this.#changes.has(done)) return
@@ -288,12 +285,11 @@ export class BackendGuard {
     }
   }
 
-  #awaited<T> (
-    operation: string, promise: Promise<unknown>, deadline: Deadline, key: string | undefined, use: (value: unknown) => T
-  ): Promise<T | typeof UNAVAILABLE> {
+  #awaited<T> (asked: Asked, promise: Promise<unknown>, use: (value: unknown) => T): Promise<T | typeof UNAVAILABLE> {
     this.#pending++
     const over = (): void => { this.#pending-- }
-    return untilDeadline(promise, deadline, { over, use, failed: (err) => this.#failed(operation, err, key, deadline.requestId) })
+    const failed = (err: unknown): typeof UNAVAILABLE => this.#failed(asked.operation, err, asked.key, asked.deadline.requestId)
+    return untilDeadline(promise, asked, { over, use, failed })
   }
 
   #checked (value: unknown, key: string): Read {

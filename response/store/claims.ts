@@ -1,8 +1,8 @@
 // Claims: of all processes that share a store, one creates an entry at a time, and its entry is stored only if nothing has made it invalid.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { CacheBackend, Claim, MaybePromise, StoredEntry } from '../../registry/backend.js'
+import type { MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { Deadline } from '../../registry/deadline.js'
-import { andThen, noop } from '../../registry/maybe-promise.js'
+import { andThen } from '../../registry/maybe-promise.js'
 import { UNAVAILABLE } from '../../registry/unavailable.js'
 import { noClaims, type ClaimStats } from '../observe/observer.js'
 import type { BackendGuard } from './backend-guard.js'
@@ -65,19 +65,13 @@ export class Claims {
    */
   claim ({ key, seen }: Wanted, deadline: Deadline, isAlone = false): MaybePromise<Claimed> {
     const leaseMs = isAlone ? 0 : this.#leaseMs
-    let isLate = false
-    const call = (backend: CacheBackend): MaybePromise<Claim> => {
-      const claim = backend.claim!(key, { leaseMs, fillMs: FILL_MS, seen })
-      // Nobody would settle a claim that is granted after the deadline, and others would wait for its lease.
-      if (claim instanceof Promise) claim.then((late) => { if (isLate) giveBack(this.#claimed(key, late, leaseMs)) }).catch(noop)
-      return claim
+    // Nobody would settle a claim that is granted after the deadline, and others would wait for its lease.
+    const late = (claim: unknown): void => {
+      const { token } = (claim ?? {}) as { token?: unknown }
+      if (typeof token === 'string') this.#held(key, token, leaseMs).giveBack()
     }
-    const claimed = this.#guard.ask({ operation: 'claim', key, deadline }, call, (claim) => this.#claimed(key, claim, leaseMs))
-    if (!(claimed instanceof Promise)) return claimed
-    return claimed.then((outcome) => {
-      isLate = outcome === UNAVAILABLE
-      return outcome
-    })
+    return this.#guard.ask({ operation: 'claim', key, deadline, late },
+      (backend) => backend.claim!(key, { leaseMs, fillMs: FILL_MS, seen }), (claim) => this.#claimed(key, claim, leaseMs))
   }
 
   /**
