@@ -64,7 +64,7 @@ export function unwritten (lease: Lease | undefined, { leaseMs, token }: ClaimOp
   if (token === undefined) return leaseMs > 0 && restMs > 0 && !isAlone ? { busyMs: restMs } : undefined
   const own = tokenOf(token)
   const isOthers = restMs > 0 && (lease?.epoch !== own?.epoch || lease?.holder !== own?.number)
-  if (!isValid(lease, own, at)) return { busyMs: isOthers ? restMs : 0 }
+  if (!isValid(lease, own, at) || own?.number === lease?.stored) return { busyMs: isOthers ? restMs : 0 }
   if (leaseMs === 0 || isAlone) return { token }
   return isOthers ? { busyMs: restMs } : undefined
 }

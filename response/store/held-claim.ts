@@ -22,7 +22,9 @@ export class HeldClaim {
   readonly #options: HeldClaimOptions
   readonly #heldAt = performance.now()
   #renewedAt = performance.now()
-  #isOver = false
+  /** Whether the claim has been settled, even if its entry still waits to be written. Its lease is renewed until that is done. */
+  #isSettled = false
+  #hasEndedLease = false
 
   constructor (guard: BackendGuard, options: HeldClaimOptions) {
     this.#guard = guard
@@ -35,8 +37,8 @@ export class HeldClaim {
    * known. Never rejects.
    */
   async store (entry: StoredEntry): Promise<boolean | typeof UNAVAILABLE> {
-    if (this.#isOver) return false
-    this.#isOver = true
+    if (this.#isSettled) return false
+    this.#isSettled = true
     return await this.#settle(entry)
   }
 
@@ -47,8 +49,8 @@ export class HeldClaim {
 
   /** Gives the claim back. For `aloneMs`, nobody waits for this key. May be called when the claim is settled already. */
   giveBack (aloneMs = 0): void {
-    if (this.#isOver) return
-    this.#isOver = true
+    if (this.#isSettled) return
+    this.#isSettled = true
     if (this.#options.leaseMs > 0) this.#endLease(aloneMs)
   }
 
@@ -64,9 +66,9 @@ export class HeldClaim {
   renew (): void {
     const { leaseMs, renewedMs, over } = this.#options
     const at = performance.now()
-    if (this.#isOver || at - this.#renewedAt < leaseMs / 3) return
+    if (this.#hasEndedLease || at - this.#renewedAt < leaseMs / 3) return
     this.#renewedAt = at
-    if (at - this.#heldAt >= renewedMs) return this.#endLease()
+    if (at - this.#heldAt >= renewedMs) return this.#isSettled ? undefined : this.#endLease()
     this.#guard.track(this.#ask(leaseMs).then((isOurs) => { if (isOurs === false) over() }))
   }
 
@@ -92,6 +94,7 @@ export class HeldClaim {
   }
 
   #endLease (aloneMs = 0): void {
+    this.#hasEndedLease = true
     const { key, token, over } = this.#options
     const asked = { operation: 'settle', key, deadline: this.#guard.deadline() }
     this.#guard.track(andThen(this.#guard.ask(asked, (backend) => backend.settle!(key, token, { aloneMs }), () => true), over))

@@ -108,7 +108,7 @@ export class MapLeases {
     if (record === undefined) return { busyMs: 0 }
     const isOwn = record.epoch === epoch
     const othersMs = isOwn && record.holder === number ? 0 : Math.max(0, record.leaseUntil - now)
-    if (!isOwn || !(deadline > now) || (leaseMs > 0 && othersMs > 0)) return { busyMs: othersMs }
+    if (!isOwn || number === record.stored || !(deadline > now) || (leaseMs > 0 && othersMs > 0)) return { busyMs: othersMs }
     if (leaseMs > 0) Object.assign(record, { holder: number, leaseUntil: now + leaseMs, endsAt: Math.max(record.endsAt, now + leaseMs) })
     return { token }
   }

@@ -87,6 +87,15 @@ export const prolongingCases: readonly ConformanceCase[] = [
     await take(backend, 'key', LONG, 'after a claim() with a token whose fillMs has passed')
   }),
 
+  claiming('a claim with a token with which an entry was stored returns busyMs, and gives out no lease', async (backend, subject) => {
+    await take(backend, 'key', NO_LEASE, 'of a new key')
+    const token = await take(backend, 'key', LONG, 'of a key that was claimed with leaseMs 0')
+    const entry = entryOf('entry', subject)
+    await backend.settle('key', token, { entry })
+    await assertVoid(backend, 'key', token, LIFE_MS, 'with a token with which an entry was stored')
+    await take(backend, 'key', { ...LONG, seen: entry.expiresAt }, 'after a claim() with a token with which an entry was stored')
+  }),
+
   claiming('a claim with a valid token returns the token even if there is an entry', async (backend, subject) => {
     const [older, younger] = [await take(backend, 'key', NO_LEASE, 'of a new key'), await take(backend, 'key', NO_LEASE, 'with leaseMs 0')]
     await backend.settle('key', older, { entry: entryOf('older', subject) })

@@ -23,6 +23,7 @@ export const coordinationMessages: Readonly<Record<string, string>> = {
   'claim: a claim with leaseMs 0 and a token leaves every lease as it is': 'claim() beside a lease, after claims with leaseMs 0 and a token must return busyMs; got {"token"',
   'claim: a claim with an invalid token returns busyMs, and gives out no token and no lease': 'claim() with a token of a deleted key must return busyMs; got {"token"',
   'claim: a claim with a token whose fillMs has passed returns busyMs': 'claim() with a token whose fillMs has passed must return busyMs; got {"token"',
+  'claim: a claim with a token with which an entry was stored returns busyMs, and gives out no lease': 'claim() with a token with which an entry was stored must return busyMs; got {"token"',
   'claim: a claim with a valid token returns the token even if there is an entry': 'claim() with a token, after an older token was settled with an entry, must return a token; got an entry of 5 bytes',
   'claim: an entry that was set is returned': 'claim() of a key with an entry must return the entry; got {"token"',
   'claim: an empty value is an entry': 'claim() of a key whose value is empty must return the entry; got {"token"',

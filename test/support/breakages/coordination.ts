@@ -35,6 +35,7 @@ const prolonging: Readonly<Record<string, Breakage>> = {
   'claim: a claim with leaseMs 0 and a token leaves every lease as it is': leases.endsWhenAsked,
   'claim: a claim with an invalid token returns busyMs, and gives out no token and no lease': leases.claimsAnew,
   'claim: a claim with a token whose fillMs has passed returns busyMs': leases.ignoresFill,
+  'claim: a claim with a token with which an entry was stored returns busyMs, and gives out no lease': leases.prolongsStored,
   'claim: a claim with a valid token returns the token even if there is an entry': leases.entryBeforeToken
 }
 

@@ -119,6 +119,13 @@ export const endsWhenAsked = afterClaim((key, { token, leaseMs }, given) => {
 export const claimsAnew = afterClaim((key, { token, ...options }, { correct }, came) =>
   token !== undefined && 'busyMs' in came ? correct.claim(key, options) : came)
 export const ignoresFill = claimAs((options) => ({ ...options, fillMs: options.fillMs * 1_000 }))
+export const prolongsStored: Breakage = (given) => ({
+  claim (key, options) {
+    const record = given.leases.get(key)
+    if (options.token !== undefined && record !== undefined && numberOf(options.token) === record.stored) record.stored = 0
+    return given.correct.claim(key, options)
+  }
+})
 export const entryBeforeToken = beforeClaim((key, { token }, { correct }) => {
   const entry = token === undefined ? undefined : correct.get(key)
   return entry && { entry }
