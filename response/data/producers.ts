@@ -55,7 +55,7 @@ interface ValueTurn {
   readonly mayStore: boolean
 }
 
-/** A produced value, and whether it was stored: `false` if it was invalidated meanwhile. */
+/** A produced value, and whether it was stored; `false` if it may have been invalidated before those who wait have called. */
 interface Made<T> { readonly value: T, readonly stored: MaybePromise<Stored> }
 
 /** What concurrent calls share: the value that a producer returned, or the error that it threw. */
@@ -200,8 +200,13 @@ export class Producers {
     this.#backoff.succeeded(stored)
     const unstored = { value, stored: UNAVAILABLE } as const
     // The caller receives the value even if it can't be stored.
-    if (!mayStore || stamps === UNAVAILABLE || value === undefined || place.isSuperseded) return unstored
-    if (fence.movedSince(mark, names)) return unstored
+    if (!mayStore || stamps === UNAVAILABLE) return unstored
+    if (value === undefined) {
+      const isKnown = held === undefined || place.fill.flight?.isAwaited !== true
+      return isKnown ? unstored : { value, stored: held.isValid().then((is) => is && this.#areCurrent(place, stamps)) }
+    }
+    // Only the store could have said whether another process had invalidated the value before those who wait have called.
+    if (place.isSuperseded || fence.movedSince(mark, names)) return held === undefined ? unstored : { value, stored: false }
     this.#underWay.supersede(place, [])
     try {
       const entry = this.#values.encode(stored, value, settings, stamps)
@@ -209,15 +214,20 @@ export class Producers {
       const noted = andThen(outcome, (is) => {
         if (is !== true) return is
         lateReads.note(stored)
-        // Another process may have invalidated a tag meanwhile.
-        if (held === undefined || stamps.length === 0 || place.fill.flight?.isAwaited !== true) return true
-        return andThen(tags.areCurrent(stamps, guard.deadline()), (are) => are !== false)
+        return held === undefined || this.#areCurrent(place, stamps)
       })
       return { value, stored: noted }
     } catch (fault) {
       this.#services.observer.fault('cache.getOrSet', 'value', fault)
       return unstored
     }
+  }
+
+  /** Returns whether no tag was invalidated since it had these stamps, perhaps by another process. That matters only to calls that wait. */
+  #areCurrent ({ fill: { flight } }: Place<Produced>, stamps: readonly string[]): MaybePromise<boolean> {
+    const { guard, tags } = this.#services
+    if (stamps.length === 0 || flight?.isAwaited !== true) return true
+    return andThen(tags.areCurrent(stamps, guard.deadline()), (are) => are !== false)
   }
 }
 

@@ -66,7 +66,9 @@ export class Sharing {
   land (refused?: RefusalReason): void {
     this.#storing.giveBack()
     if (this.#flight === undefined) return
-    if (refused === 'invalidated' && this.#storing.right !== undefined) this.#flight.release('look-again')
+    // Whether another process had invalidated the response before those who wait have come, only the store could have said.
+    const isOutdated = refused === 'invalidated' || refused === 'superseded'
+    if (isOutdated && this.#storing.right !== undefined) this.#flight.release('look-again')
     else if (this.#ready !== undefined) this.#share(this.#ready)
     this.#fills.land(this.#flight)
   }

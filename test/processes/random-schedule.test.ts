@@ -96,8 +96,11 @@ t.test('no response is older than the last acknowledged invalidation when it was
       const { route, id } = pick(TARGETS)
       const path = pathOf(route, id)
       const least = acknowledged.get(path) ?? 0
-      const { status, number: got, cacheStatus } = await pick(peers).ask(path)
-      if (status !== 200 || got < least) failures.push(`${path}: ${got} for ${least} (${status}, ${cacheStatus})`)
+      const peer = pick(peers)
+      const { status, number: got, cacheStatus } = await peer.ask(path)
+      if (status === 200 && got >= least) return
+      const { errors, claims } = await peer.stats()
+      failures.push(`${path}: ${got} for ${least} (${status}, ${cacheStatus}, ${JSON.stringify({ errors, claims })})`)
     }
     const actor = async (): Promise<void> => {
       while (left-- > 0) {

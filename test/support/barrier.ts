@@ -31,6 +31,11 @@ export class Barrier {
     this.letGo(Infinity)
   }
 
+  /** Lets go the call that arrived last. */
+  letGoLast (): void {
+    this.#stopped.pop()?.()
+  }
+
   /** Lets go the first `count` waiting calls. */
   letGo (count = 1): void {
     for (const go of this.#stopped.splice(0, Math.min(count, this.#stopped.length))) go()

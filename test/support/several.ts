@@ -22,8 +22,8 @@ export interface SharedStore {
 }
 
 /**
- * Runs a test on each store that has claims: a Map, whose calls return at once or later, SQLite and Redis; with FULL=1 also on a Cluster and
- * on a server behind Sentinel.
+ * Runs a test on each store that has claims: a Map, whose calls return at once or later, SQLite and Redis; with FULL=1 also on a Cluster
+ * and on a server behind Sentinel.
  */
 export async function onEachStore (t: Test, run: (t: Test, store: SharedStore) => Promise<void>): Promise<void> {
   const stores: Array<(t: Test) => SharedStore> = [

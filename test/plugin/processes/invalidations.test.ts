@@ -86,6 +86,70 @@ for (const way of WAYS) {
   })
 }
 
+for (const way of WAYS) {
+  t.test(`${way.name}: invalidated in another process, then in the one that fills: whoever asks in between is not given the old response`,
+    async (t) => {
+      await onEachStore(t, async (t, store) => {
+        for (const order of ['ends', 'is overtaken'] as const) {
+          const { processes, barriers: [barrier], change } = await several(t, store, { namespace: order, routes: routesFor(way) })
+          const [a, b] = processes as [Process, Process]
+          const first = a.ask()
+          await barrier!.reached()
+          change('new')
+          await way.invalidate(b)
+          const joined = a.ask()
+          await settled()
+          await way.invalidate(a)
+          if (order === 'is overtaken') {
+            const second = a.ask()
+            await barrier!.reached(2)
+            barrier!.letGoLast()
+            t.equal((await second).text, 'new')
+            await settled()
+          }
+          barrier!.open()
+          t.equal((await first).text, 'old', 'it asked before')
+          t.equal((await joined).text, 'new', order)
+          t.equal((await a.ask()).text, 'new')
+          change('old')
+        }
+      })
+    })
+}
+
+for (const [name, invalidate] of [
+  ['its key', by((cache) => cache.delete('k'))], ['its tag', by((cache) => cache.invalidate({ tags: ['a'] }))]
+] as const) {
+  t.test(`a producer that returned undefined, invalidated in another process by ${name}: whoever asks later runs it again`, async (t) => {
+    await onEachStore(t, async (t, store) => {
+      let runs = 0
+      const { processes: [a, b], barriers: [barrier] } = await several(t, store, {
+        routes (app, { barrier, data }) {
+          app.get('/', async () => await app.cache.getOrSet('k', { ttl: '1m', tags: ['a'] }, async () => {
+            runs++
+            const seen = data()
+            await barrier.pass()
+            return seen === 'old' ? undefined : seen
+          }) ?? 'nothing')
+        }
+      })
+      const first = a!.ask()
+      await barrier!.reached()
+      const early = a!.ask()
+      await settled()
+      barrier!.letGo()
+      t.same([(await first).text, (await early).text, runs], ['nothing', 'nothing', 1], 'it is shared')
+      const again = a!.ask()
+      await barrier!.reached(2)
+      await invalidate(b!)
+      const later = a!.ask()
+      await settled()
+      barrier!.open()
+      t.same([(await again).text, (await later).text, runs], ['nothing', 'nothing', 3])
+    })
+  })
+}
+
 t.test('a process that is filling when its entry is invalidated elsewhere says why it stored nothing', async (t) => {
   await onEachStore(t, async (t, store) => {
     const { processes: [a, b], barriers } = await several(t, store, { routes: routesFor({ name: '', invalidate: async () => {} }) })

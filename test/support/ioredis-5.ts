@@ -1,0 +1,6 @@
+// Makes the backend `redis` use ioredis 5, as it does in an application with @fastify/redis 7. To be imported before a backend is opened.
+import Module from 'node:module'
+
+const modules = Module as unknown as { _resolveFilename (request: string, ...others: unknown[]): string }
+const resolve = modules._resolveFilename.bind(Module)
+modules._resolveFilename = (request, ...others) => resolve(request === 'ioredis' ? 'ioredis-5' : request, ...others)
