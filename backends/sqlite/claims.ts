@@ -101,7 +101,10 @@ export class SqliteClaims {
     const busyMs = leaseMs > 0 && writes.find(key) === undefined ? connection.leases.busyMs(text, { at, now: now(), seen }) : 0
     if (busyMs > 0) return { busyMs }
     const entry = find(connection, key)
-    return entry !== undefined && entry.expiresAt !== seen ? { entry } : undefined
+    if (entry === undefined || entry.expiresAt === seen) return undefined
+    // Whoever has waited for this entry reads the stamps of its tags next.
+    connection.noticeOthers()
+    return { entry }
   }
 
   /** Makes a claim. Called inside a transaction. */

@@ -85,6 +85,7 @@ export class Connection {
     const entries = this.#entries
     this.#begin()
     try {
+      this.noticeOthers()
       const result = work()
       commit.run()
       this.#watch?.look()
@@ -95,6 +96,11 @@ export class Connection {
       if (this.#database.inTransaction) rollback.run()
       throw error
     }
+  }
+
+  /** Drops what is cached if another connection has written it. Otherwise, that is noticed within a millisecond. */
+  noticeOthers (): void {
+    this.#cache?.look()
   }
 
   /** Returns the row under a stored key, if it has not expired at `at`. */

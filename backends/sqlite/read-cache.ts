@@ -56,6 +56,12 @@ export class SqliteReadCache {
     this.#rows.clear()
   }
 
+  /** Notices others' writes now. */
+  look (): void {
+    this.#askedAtMs = -1
+    if (!this.#isCurrent()) this.clear()
+  }
+
   /** Returns whether nobody else has written. Asks once a millisecond at most: that takes locks, and more time than the rest of a hit. */
   #isCurrent (): boolean {
     const atMs = Math.floor(performance.now())

@@ -7,6 +7,8 @@ import type { Stored } from './response-to-store.js'
 
 /** How long the first stamp may be under way. */
 const LONGEST_MS = 10_000
+/** How often it is written again if the store is cleared meanwhile. */
+const MOST_ATTEMPTS = 8
 
 export class FirstStamps {
   readonly #guard: BackendGuard
@@ -32,17 +34,19 @@ export class FirstStamps {
   async #write (key: string, deadline: Deadline): Promise<string | typeof UNAVAILABLE> {
     const asked = { operation: 'claim', key, deadline }
     const options = { leaseMs: 0, fillMs: LONGEST_MS }
-    const claim = await this.#guard.ask(asked, (backend) => backend.claim!(key, options), (claim) => claim as Claim)
-    if (claim === UNAVAILABLE) return UNAVAILABLE
-    if ('entry' in claim) return textOf(claim.entry)
-    if (!('token' in claim)) return UNAVAILABLE
-    const entry = this.#make()
-    const isStored = await new Promise<Stored>((resolve) => {
-      if (!this.#guard.writeBehind(key, entry, { token: claim.token, replaces: 0, settled: resolve })) resolve(UNAVAILABLE)
-    })
-    if (isStored !== false) return isStored === true ? textOf(entry) : UNAVAILABLE
-    const read = await this.#guard.get(key, deadline)
-    return read === undefined || read === UNAVAILABLE ? UNAVAILABLE : textOf(read)
+    // If it is not stored, another stamp has been, or the key was cleared.
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const claim = await this.#guard.ask(asked, (backend) => backend.claim!(key, options), (claim) => claim as Claim)
+      if (claim === UNAVAILABLE) return UNAVAILABLE
+      if ('entry' in claim) return textOf(claim.entry)
+      if (!('token' in claim)) return UNAVAILABLE
+      const entry = this.#make()
+      const isStored = await new Promise<Stored>((resolve) => {
+        if (!this.#guard.writeBehind(key, entry, { token: claim.token, replaces: 0, settled: resolve })) resolve(UNAVAILABLE)
+      })
+      if (isStored !== false) return isStored === true ? textOf(entry) : UNAVAILABLE
+    }
+    return UNAVAILABLE
   }
 }
 

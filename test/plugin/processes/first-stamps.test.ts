@@ -5,7 +5,7 @@ import responseCache, { type ResponseCacheOptions } from '../../../plugin.js'
 import { builtIns } from '../../../backends/index.js'
 import type { StoredEntry } from '../../../registry/backend.js'
 import { defineBackend } from '../../../registry/registry.js'
-import { until } from '../../support/barrier.js'
+import { Barrier, until } from '../../support/barrier.js'
 import { Chaos, isStamp } from '../../support/chaos.js'
 import { mapBackend } from '../../support/map-backend.js'
 import { settled } from '../../support/several.js'
@@ -47,6 +47,38 @@ t.test('the first stamp of a tag, written late, does not undo an invalidation by
   t.equal(await b.ask(), 'new')
   t.equal(await a.ask(), 'new')
 })
+
+t.test('a first stamp that another process has cleared is written again, and nobody is given a response of before a later invalidation',
+  async (t) => {
+    const entries = new Map()
+    const [slow, prompt] = [new Chaos(), new Chaos()]
+    const barrier = new Barrier()
+    let [data, runs] = ['old', 0]
+    slow.settle.only(isStamp).hang()
+    const a = await start(t, entries, slow, async () => {
+      const seen = data
+      runs++
+      await barrier.pass()
+      return seen
+    })
+    const b = await start(t, entries, prompt, async () => data)
+    const first = a.ask()
+    await until(() => slow.settle.hanging === 2)
+    await b.app.cache.clear()
+    slow.settle.heal()
+    slow.settle.release()
+    await barrier.reached()
+    t.equal(stampsIn(entries).length, 2)
+    data = 'new'
+    await b.app.cache.invalidate({ tags: ['a'] })
+    const second = a.ask()
+    await settled()
+    barrier.open()
+    t.equal(await first, 'old', 'it asked before')
+    t.equal(await second, 'new')
+    t.equal(runs, 2)
+    t.same((await a.app.cache.stats()).refusals, { invalidated: 1 })
+  })
 
 function stampsIn (entries: Map<string, StoredEntry>): string[] {
   return [...entries].filter(([key]) => isStamp(key)).map(([, { value }]) => Buffer.from(value).toString())
