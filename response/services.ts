@@ -69,7 +69,7 @@ export function servicesOf (options: ServiceOptions): Services {
   const log = new ThrottledLog(options.log, steadyNow)
   const observer = new Observer(statusOf(cacheStatus), log, process.env.NODE_ENV === 'test')
   const guard = new BackendGuard(backend, { name: backendName, deadlineMs, now, steadyNow, observer })
-  const coordination = coordinationOf(options, guard)
+  const coordination = coordinationOf(options, guard, log)
   const internals = new FastifyInternals()
   const connections = new Connections()
   const sender = new Sender(internals, cacheStatus === false ? undefined : 'cache-status')
@@ -109,9 +109,9 @@ function statusOf (cacheStatus: boolean | string): CacheStatus {
 }
 
 /** Returns the services by which several processes on one store know of each other, as far as the backend can do that. */
-function coordinationOf ({ namespace, lockTimeoutMs, leaseMs, clock: { now } }: ServiceOptions, guard: BackendGuard) {
+function coordinationOf ({ namespace, lockTimeoutMs, leaseMs, clock: { now } }: ServiceOptions, guard: BackendGuard, log: ThrottledLog) {
   const tags = new Tags(guard, namespace, now)
-  const claims = leaseMs > 0 && guard.has('claim') ? new Claims({ guard, leaseMs, lockTimeoutMs }) : undefined
+  const claims = leaseMs > 0 && guard.has('claim') ? new Claims({ guard, log, leaseMs, lockTimeoutMs }) : undefined
   return { tags, claims, turns: claims !== undefined || guard.has('version') ? new Turns(claims, tags) : undefined }
 }
 

@@ -1,7 +1,6 @@
 // Claims and settlements. What they need to know lies in the head of the entry itself, so that whatever removes the entry makes all tokens
 // for its key invalid: UNLINK, eviction, an earlier version of this package.
 import type { Claim, ClaimOptions, Settlement, StoredEntry } from '../../registry/backend.js'
-import { andThen } from '../../registry/maybe-promise.js'
 import { randomTexts } from '../../registry/random-text.js'
 import { refusal } from '../../registry/refusal.js'
 import { decodeValue, encodeRecord, RECORD_BYTES, storedInstant } from './codec.js'
@@ -52,16 +51,15 @@ export class Leases {
     return this.#run(CLAIM, [stored, this.#now(), Math.ceil(leaseMs), Math.ceil(fillMs), instantText(seen), newEpoch()], claimIn)
   }
 
-  settle (stored: string, text: string, { entry, replaces, aloneMs = 0 }: Settlement): Promise<boolean> {
+  async settle (stored: string, text: string, { entry, replaces, aloneMs = 0 }: Settlement): Promise<boolean> {
     const token = tokenOf(text)
-    if (token === undefined) return Promise.resolve(false)
+    if (token === undefined) return false
     const expiresAt = entry === undefined ? 0 : storedInstant(entry.expiresAt)
-    if (entry === undefined || !(expiresAt > this.#now())) return this.#release(stored, token, entry === undefined ? aloneMs : 0)
-    return andThen(this.#sizeLimit.refuses(entry.value.byteLength + RECORD_BYTES), async (refused) => {
-      if (refused === undefined) return await this.#store(stored, token, { value: entry.value, expiresAt }, replaces)
-      await this.#release(stored, token, 0)
-      throw refused
-    }) as Promise<boolean>
+    if (entry === undefined || !(expiresAt > this.#now())) return await this.#release(stored, token, entry === undefined ? aloneMs : 0)
+    const refused = await this.#sizeLimit.refuses(entry.value.byteLength + RECORD_BYTES)
+    if (refused === undefined) return await this.#store(stored, token, { value: entry.value, expiresAt }, replaces)
+    await this.#release(stored, token, 0)
+    throw refused
   }
 
   #prolong (stored: string, text: string, leaseMs: number): Promise<Claim> {

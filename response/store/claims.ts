@@ -4,7 +4,9 @@ import type { MaybePromise, StoredEntry } from '../../registry/backend.js'
 import type { Deadline } from '../../registry/deadline.js'
 import { andThen } from '../../registry/maybe-promise.js'
 import { UNAVAILABLE } from '../../registry/unavailable.js'
+import type { ThrottledLog } from '../observe/log.js'
 import { noClaims, type ClaimStats } from '../observe/observer.js'
+import { readableKey } from '../observe/readable-key.js'
 import type { BackendGuard } from './backend-guard.js'
 import { HeldClaim } from './held-claim.js'
 
@@ -38,6 +40,7 @@ export type Obtained = Exclude<Claimed, { readonly busyMs: number }> | 'timeout'
 
 export interface ClaimsOptions {
   readonly guard: BackendGuard
+  readonly log: ThrottledLog
   /** How long a claim lasts without being renewed: after this time, another process may take the place of one that has died. */
   readonly leaseMs: number
   readonly lockTimeoutMs: number
@@ -46,6 +49,7 @@ export interface ClaimsOptions {
 export class Claims {
   readonly stats: ClaimStats = noClaims()
   readonly #guard: BackendGuard
+  readonly #log: ThrottledLog
   readonly #leaseMs: number
   readonly #lockTimeoutMs: number
   /** The claims that have leases, which have to be renewed until they are settled, and the number of them for each key. */
@@ -53,8 +57,9 @@ export class Claims {
   readonly #keys = new Map<string, number>()
   #renewals: NodeJS.Timeout | undefined
 
-  constructor ({ guard, leaseMs, lockTimeoutMs }: ClaimsOptions) {
+  constructor ({ guard, log, leaseMs, lockTimeoutMs }: ClaimsOptions) {
     this.#guard = guard
+    this.#log = log
     this.#leaseMs = leaseMs
     this.#lockTimeoutMs = lockTimeoutMs
   }
@@ -132,8 +137,16 @@ export class Claims {
   }
 
   #held (key: string, token: string, leaseMs: number): HeldClaim {
-    const over = (): void => { this.#over(held) }
-    const held: HeldClaim = new HeldClaim(this.#guard, { key, token, leaseMs, fillMs: FILL_MS, renewedMs: this.#lockTimeoutMs, over })
+    const held: HeldClaim = new HeldClaim(this.#guard, {
+      key,
+      token,
+      leaseMs,
+      fillMs: FILL_MS,
+      renewedMs: this.#lockTimeoutMs,
+      over: () => { this.#over(held) },
+      overtaken: (heldUpMs) => this.#log.warn('lease', { ...readableKey(key), heldUpMs, leaseMs },
+        'cache: this process was held up for longer than its lease, and was overtaken; what it wanted to store is not stored')
+    })
     if (leaseMs === 0) return held
     this.stats.granted++
     this.#leases.add(held)

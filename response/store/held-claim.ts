@@ -14,6 +14,8 @@ export interface HeldClaimOptions {
   readonly renewedMs: number
   /** Called when this process no longer has the lease. */
   readonly over: () => void
+  /** Called when an entry was refused, and this process was held up for so many milliseconds, which is longer than its lease. */
+  readonly overtaken: (heldUpMs: number) => void
 }
 
 export class HeldClaim {
@@ -22,6 +24,8 @@ export class HeldClaim {
   readonly #options: HeldClaimOptions
   readonly #heldAt = performance.now()
   #renewedAt = performance.now()
+  /** The longest time for which the lease was not renewed. */
+  #heldUpMs = 0
   /** Whether the claim has been settled, even if its entry still waits to be written. Its lease is renewed until that is done. */
   #isSettled = false
   #hasEndedLease = false
@@ -67,6 +71,7 @@ export class HeldClaim {
     const { leaseMs, renewedMs, over } = this.#options
     const at = performance.now()
     if (this.#hasEndedLease || at - this.#renewedAt < leaseMs / 3) return
+    this.#noteHeldUp(at)
     this.#renewedAt = at
     if (at - this.#heldAt >= renewedMs) return this.#isSettled ? undefined : this.#endLease()
     this.#guard.track(this.#ask(leaseMs).then((isOurs) => { if (isOurs === false) over() }))
@@ -81,16 +86,22 @@ export class HeldClaim {
   }
 
   #settle (entry: StoredEntry, replaces?: number): Promise<boolean | typeof UNAVAILABLE> {
-    const { token, over } = this.#options
+    const { token, leaseMs, over, overtaken } = this.#options
+    this.#noteHeldUp(performance.now())
     return new Promise((resolve) => {
       const settled = (outcome: boolean | typeof UNAVAILABLE): void => {
         over()
+        if (outcome === false && leaseMs > 0 && this.#heldUpMs > leaseMs) overtaken(Math.round(this.#heldUpMs))
         resolve(outcome)
       }
       if (this.#guard.writeBehind(this.key, entry, { token, replaces, settled })) return
       this.#endLease()
       resolve(UNAVAILABLE)
     })
+  }
+
+  #noteHeldUp (at: number): void {
+    this.#heldUpMs = Math.max(this.#heldUpMs, at - this.#renewedAt)
   }
 
   #endLease (aloneMs = 0): void {

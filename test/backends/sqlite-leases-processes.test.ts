@@ -1,7 +1,7 @@
 // Leases of the SQLite backend between processes, threads and connections: who gets a token, and what a dead or stopped holder leaves.
 import { join } from 'node:path'
 import t from 'tap'
-import type { Claim, ClaimOptions } from '../../registry/backend.js'
+import type { CacheBackend, Claim, ClaimOptions } from '../../registry/backend.js'
 import { until } from '../support/barrier.js'
 import { entry, textAt } from '../support/entries.js'
 import { newFolder } from '../support/folder.js'
@@ -95,4 +95,26 @@ t.test('sqlite: a process whose wall clock is ten minutes ahead waits for a leas
   const peer = await startPeer(t, path, wall.env)
   t.ok('token' in await backend.claim('key', LONG))
   t.match(await peer.call('claim', 'key', LONG), { busyMs: Number })
+})
+
+t.test('sqlite: what was written elsewhere a moment ago is read after a claim found an entry, and after a settlement', async (t) => {
+  const options = { path: join(newFolder(t), 'cache.db') }
+  const [here, there] = [await openSqlite(t, options), await openSqlite(t, options)].map(({ backend }) => backend as Required<CacheBackend>)
+  const { token } = await here!.claim('claimed', LONG) as { token: string }
+  for (const [name, act] of [
+    ['found', async () => t.match(await here!.claim('entry', LONG), { entry: {} })],
+    ['settled', async () => t.equal(await here!.settle('claimed', token, { entry: entry('mine') }), true)]
+  ] as const) {
+    await there!.set('entry', entry('entry'))
+    await there!.set('stamp', entry('old'))
+    for (let times = 0; times < 2; times++) t.equal(await textAt(here!, 'stamp'), 'old')
+    const at = performance.now()
+    const clock = t.capture(performance, 'now', () => at)
+    t.equal(await textAt(here!, 'stamp'), 'old')
+    await there!.set('stamp', entry('new'))
+    t.equal(await textAt(here!, 'stamp'), 'old', 'a read notices it within a millisecond')
+    await act()
+    t.equal(await textAt(here!, 'stamp'), 'new', name)
+    clock.restore()
+  }
 })
