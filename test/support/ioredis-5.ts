@@ -1,4 +1,4 @@
-// Makes the backend `redis` use ioredis 5, as it does in an application with @fastify/redis 7. To be imported before a backend is opened.
+// Makes the backend `redis` use ioredis 5, as it does in an application that overrides the version. To be imported before one is opened.
 import Module from 'node:module'
 
 const modules = Module as unknown as { _resolveFilename (request: string, ...others: unknown[]): string }
