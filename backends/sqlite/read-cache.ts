@@ -56,10 +56,11 @@ export class SqliteReadCache {
     this.#rows.clear()
   }
 
-  /** Notices others' writes now. */
+  /** Notices others' writes now. The next read asks again. */
   look (): void {
     this.#askedAtMs = -1
     if (!this.#isCurrent()) this.clear()
+    this.#askedAtMs = -1
   }
 
   /** Returns whether nobody else has written. Asks once a millisecond at most: that takes locks, and more time than the rest of a hit. */
