@@ -1,5 +1,5 @@
 // The rules of leases: what a claim and a settlement make of a key's record. Pure functions, without the database.
-import type { Claim, ClaimOptions, Settlement } from '../../registry/backend.js'
+import type { Claim, ClaimOptions, GrantedClaim, Settlement } from '../../registry/backend.js'
 import { randomTexts } from '../../registry/random-text.js'
 
 /** The record of a key for which tokens were given out. Its instants are milliseconds of the clock of leases, not epoch milliseconds. */
@@ -69,17 +69,19 @@ export function unwritten (lease: Lease | undefined, { leaseMs, token }: ClaimOp
   return isOthers ? { busyMs: restMs } : undefined
 }
 
-/** Returns the record and the token after a claim for which `unwritten` returned undefined. */
+/** Returns the record and the outcome of a claim for which `unwritten` returned undefined. */
 export function taken (
   lease: Lease | undefined, { leaseMs, fillMs, token }: ClaimOptions, at: number
-): { readonly lease: Lease, readonly token: string } {
+): { readonly lease: Lease, readonly claim: GrantedClaim } {
   const before = lease ?? newLease(at)
   if (token !== undefined) {
-    return { lease: { ...before, holder: (tokenOf(token) as Token).number, leaseUntil: after(at, leaseMs), writtenAt: at }, token }
+    const { number } = tokenOf(token) as Token
+    return { lease: { ...before, holder: number, leaseUntil: after(at, leaseMs), writtenAt: at }, claim: { token } }
   }
   const number = before.given + 1
   const deadlineAt = after(at, fillMs)
-  const getsLease = leaseMs > 0 && before.aloneUntil <= at
+  const isAlone = leaseMs > 0 && before.aloneUntil > at
+  const getsLease = leaseMs > 0 && !isAlone
   return {
     lease: {
       ...before,
@@ -88,7 +90,7 @@ export function taken (
       writtenAt: at,
       ...(getsLease && { holder: number, leaseUntil: after(at, leaseMs) })
     },
-    token: `${before.epoch}.${number}.${deadlineAt}`
+    claim: { token: `${before.epoch}.${number}.${deadlineAt}`, ...(isAlone && { isAlone }) }
   }
 }
 

@@ -121,7 +121,7 @@ t.test('the first responses with a tag are all found again when they are made co
 /** An application with the data cache only. */
 async function dataCache (t: Test, on: On, spec: Partial<Spec> = {}) {
   const chaos = new Chaos()
-  const { cache } = await build(t, { ...spec, ...chaos.over(on as { backend: 'memory' }), routes: () => {} })
+  const { cache } = await build(t, { deadline: '5s', ...spec, ...chaos.over(on as { backend: 'memory' }), routes: () => {} })
   return { cache, chaos }
 }
 

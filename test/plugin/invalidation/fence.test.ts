@@ -20,6 +20,7 @@ for (const way of WAYS) {
       barrier.open()
       t.equal(await before, '1', 'a request before it receives what was made')
       t.equal(await after, '2')
+      await until(async () => (await cache.stats()).stores === 1)
       t.equal(await version(), '2')
       t.equal(runs(), 2, 'the new response is stored, and the old one does not overwrite it')
       t.match(await cache.stats(), { stores: 1, hits: 1 })
