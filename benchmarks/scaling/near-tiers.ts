@@ -63,10 +63,14 @@ export class NearTiers {
     this.#near[process]!.copies.set(place, { value, until, at: isOwn && way.hears ? now + traffic.messageMs : now })
   }
 
+  forget (process: number, place: number): void {
+    this.#near[process]!.copies.delete(place)
+  }
+
   /** Called when a process has changed what is stored. It drops its own copy at once; the others drop theirs when they hear of it. */
   changed (process: number, place: number): void {
     const { agenda, tally, traffic, way, processes } = this.#parts
-    this.#near[process]!.copies.delete(place)
+    this.forget(process, place)
     if (!way.hears) return
     tally.count('message', processes)
     agenda.after(traffic.messageMs, () => {

@@ -2,6 +2,7 @@
 import { Pause } from './pause.js'
 import { LEASE_MS, LOCK_TIMEOUT_MS, PAUSE_JITTER, PAUSES_MS } from './settings.js'
 import { AWAY, type Entry, type Stamp, type Token } from './store.js'
+import { Unconfirmed } from './unconfirmed.js'
 import type { Request, World } from './world.js'
 
 /** The work for one key, and the requests that wait for its outcome. */
@@ -29,13 +30,19 @@ export class Process {
   readonly #flights = new Map<number, Flight[]>()
   /** The keys whose leases this process has. It never waits for itself. */
   readonly #leases = new Map<number, number>()
+  readonly #unconfirmed: Unconfirmed
+  /** Whether a change that the store did not confirm is kept in a near tier, and is tried again. */
+  readonly #triesAgain: boolean
   #seeds = 0
 
   constructor (id: number, world: World) {
     this.#id = id
     this.#world = world
-    const { agenda, random, way } = world
-    this.#pause = new Pause(() => agenda.now, random, way.nearTtlMs > 0 && !way.hears)
+    const { agenda, random, store, traffic: { keys }, way } = world
+    this.#triesAgain = way.nearTtlMs > 0 && !way.hears
+    this.#pause = new Pause(() => agenda.now, random, this.#triesAgain)
+    this.#unconfirmed = new Unconfirmed(agenda, (place) =>
+      this.#ask(() => place < keys ? store.remove(place) : store.removeStamp(place - keys)) !== AWAY)
   }
 
   handle (request: Request): void {
@@ -58,7 +65,7 @@ export class Process {
   invalidateKey (key: number): void {
     const { agenda: { now }, near, store, traffic, truth } = this.#world
     this.#fence((other) => other === key)
-    if (this.#ask(() => store.remove(key)) === AWAY) return
+    if (this.#ask(() => store.remove(key)) === AWAY) return this.#unsettled(key)
     near.changed(this.#id, key)
     truth.changedKey(key)
     this.#world.agenda.after(traffic.roundTripMs, () => truth.acknowledgedKey(key, now))
@@ -73,7 +80,7 @@ export class Process {
     agenda.after(way.hasClaims ? roundTripMs : 0, () => {
       this.#fence((key) => key % tags === tag)
       const stamp = this.#ask(() => store.renewStamp(tag, version))
-      if (stamp === AWAY) return
+      if (stamp === AWAY) return this.#unsettled(keys + tag)
       near.changed(this.#id, keys + tag)
       near.copy(this.#id, keys + tag, stamp, true)
       truth.changedTag(tag)
@@ -85,6 +92,13 @@ export class Process {
     for (const [key, flights] of this.#flights) {
       if (concerns(key)) for (const flight of flights) flight.isClosed = flight.isOutdated = true
     }
+  }
+
+  /** Called when the store did not confirm a change. */
+  #unsettled (place: number): void {
+    if (!this.#triesAgain) return
+    this.#world.near.forget(this.#id, place)
+    this.#unconfirmed.note(place)
   }
 
   /** Calls the store, unless it has failed so often that it is left alone for a while. */
@@ -102,6 +116,7 @@ export class Process {
     const { near, store, traffic: { tags } } = this.#world
     let entry = near.read(this.#id, key) as Entry | undefined | typeof AWAY
     if (entry === undefined) {
+      if (this.#unconfirmed.has(key)) return {}
       entry = this.#ask(() => store.get(key))
       if (entry !== AWAY && entry !== undefined) near.copy(this.#id, key, entry)
     }
@@ -113,13 +128,20 @@ export class Process {
     return stamp.id === entry.stamp ? { entry } : { seen: entry.expiresAt }
   }
 
-  #stamp (tag: number): Stamp | typeof AWAY {
+  /** A hit reads one stamp of a tag, a fill both. */
+  #stamp (tag: number, times = 1): Stamp | typeof AWAY {
     const { near, store, traffic: { keys } } = this.#world
     const copy = near.read(this.#id, keys + tag) as Stamp | undefined
     if (copy !== undefined) return copy
-    const there = this.#ask(() => store.stamp(tag))
-    if (there === AWAY && !near.isUsed(this.#id)) return AWAY
-    const stamp = there === AWAY ? { id: -(++this.#seeds * 1_000 + this.#id), version: 0 } : there
+    const there = this.#unconfirmed.has(keys + tag) ? AWAY : this.#ask(() => store.stamp(tag, times))
+    if (there !== AWAY) {
+      near.copy(this.#id, keys + tag, there)
+      return there
+    }
+    if (!this.#triesAgain) return AWAY
+    // The near tier has answered that there is no stamp. So a new one is made, which the store does not confirm.
+    const stamp = { id: -(++this.#seeds * 1_000 + this.#id), version: 0 }
+    this.#unsettled(keys + tag)
     near.copy(this.#id, keys + tag, stamp)
     return stamp
   }
@@ -160,7 +182,7 @@ export class Process {
     const { key } = flight
     flight.isOutdated = false
     const readAt = agenda.now
-    const ended = truth.run(key, right?.hasLease === false)
+    const ended = truth.run(key, right?.hasLease === true)
     const isSlow = random.next() * oneSlowIn < 1
     const tookMs = random.around(isSlow ? slowHandlerMs : handlerMs, 1)
     agenda.after(tookMs, () => {
@@ -209,7 +231,7 @@ export class Process {
   #store (flight: Flight, readAt: number, right: Right | undefined): 'stored' | 'refused' | 'unknown' {
     const { agenda: { now }, near, store, traffic: { tags, ttlMs } } = this.#world
     const { key } = flight
-    const stamp = flight.isOutdated ? AWAY : this.#stamp(key % tags)
+    const stamp = flight.isOutdated ? AWAY : this.#stamp(key % tags, 2)
     if (flight.isOutdated || (right !== undefined && stamp !== AWAY && stamp.version > right.version)) {
       if (right !== undefined) this.#ask(() => store.release(key, right.token))
       return 'refused'
@@ -218,8 +240,10 @@ export class Process {
     const entry = { readAt, stamp: stamp.id, expiresAt: now + ttlMs }
     const isStored = this.#ask(() => right === undefined ? store.set(key, entry) : store.settle(key, right.token, entry))
     if (isStored === false) return 'refused'
+    if (isStored === AWAY && !this.#triesAgain) return 'unknown'
     // If the last tier does not confirm an entry, the process still serves it from its near tier.
-    if (isStored !== AWAY) near.changed(this.#id, key)
+    if (isStored === AWAY) this.#unsettled(key)
+    else near.changed(this.#id, key)
     near.copy(this.#id, key, entry, true)
     return isStored === AWAY ? 'unknown' : 'stored'
   }

@@ -81,6 +81,8 @@ export const FAILURES_TO_PAUSE = 5
 export const FIRST_PAUSE_MS = 1_000
 export const LONGEST_PAUSE_MS = 30_000
 export const BREAKER_JITTER = 0.2
+/** How often a near tier tries changes again that the store did not confirm. */
+export const RETRY_MS = 1_000
 
 // The rules of near tiers that hear, which are a plan: a connection without a sign of life for so long counts as lost.
 export const HEARTBEAT_MS = 1_000

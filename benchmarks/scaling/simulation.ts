@@ -9,13 +9,15 @@ import { Store } from './store.js'
 import { Tally } from './tally.js'
 import { Truth, type World } from './world.js'
 
-/** Simulates some processes. Returns what was counted. */
-export function simulate (traffic: Traffic, way: Way, processes: number): Tally {
+/** Simulates some processes. Returns what was counted. `makeStore` lets tests break the rules of the store. */
+export function simulate (
+  traffic: Traffic, way: Way, processes: number, makeStore = (agenda: Agenda, tally: Tally): Store => new Store(agenda, tally)
+): Tally {
   const agenda = new Agenda()
   const tally = new Tally(traffic.secondsBefore + traffic.secondsAfter, () => agenda.now)
   const random = new Random(traffic.seed)
   const near = new NearTiers({ agenda, tally, random, traffic, way, processes })
-  const world = { agenda, tally, store: new Store(agenda, tally), near, random, truth: new Truth(tally, traffic), traffic, way }
+  const world = { agenda, tally, store: makeStore(agenda, tally), near, random, truth: new Truth(tally, traffic), traffic, way }
   fillStore(world)
   tally.clear()
   failOver(world)
@@ -57,13 +59,17 @@ function loseConnections ({ agenda, near, random, traffic: { silentLossMs } }: W
   next()
 }
 
+/** How long it takes at most until the last request has its response. */
+const REST_MS = 30_000
+
 /** What happens from outside: its time, and the process to which it happens. The numbers drawn don't depend on what processes do. */
 function drive ({ agenda, truth, traffic }: World, processes: readonly Process[]): void {
   const { seed, keys, tags, requestsPerSecond, keyChangesPerSecond, tagChangesPerSecond, secondsBefore, secondsAfter } = traffic
   const zipf = new Zipf(keys)
   const [when, what, who] = [new Random(seed + 1), new Random(seed + 2), new Random(seed + 3)]
   const all = requestsPerSecond + keyChangesPerSecond + tagChangesPerSecond
-  for (let at = when.pauseMs(all); at < (secondsBefore + secondsAfter) * 1_000; at += when.pauseMs(all)) {
+  const endsAt = (secondsBefore + secondsAfter) * 1_000
+  for (let at = when.pauseMs(all); at < endsAt; at += when.pauseMs(all)) {
     agenda.until(at)
     const process = processes[who.below(processes.length)]!
     const kind = what.next() * all
@@ -71,4 +77,5 @@ function drive ({ agenda, truth, traffic }: World, processes: readonly Process[]
     else if (kind < requestsPerSecond + keyChangesPerSecond) process.invalidateKey(zipf.draw(what))
     else process.invalidateTag(what.below(tags))
   }
+  agenda.until(endsAt + REST_MS)
 }

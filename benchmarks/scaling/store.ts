@@ -49,9 +49,9 @@ export class Store {
     return entry
   }
 
-  /** Returns the stamp of a tag. A tag without one gets a new one. */
-  stamp (tag: number): Stamp {
-    this.#tally.count('stamp')
+  /** Returns the stamp of a tag, with so many reads. A tag without one gets a new one. */
+  stamp (tag: number, reads = 1): Stamp {
+    this.#tally.count('stamp', reads)
     const there = this.#contents.stamps.get(tag)
     if (there !== undefined) return there
     this.#tally.count('setStamp')
@@ -121,6 +121,11 @@ export class Store {
   remove (key: number): void {
     this.#tally.count('remove')
     this.#contents.records.delete(key)
+  }
+
+  removeStamp (tag: number): void {
+    this.#tally.count('remove')
+    this.#contents.stamps.delete(tag)
   }
 
   /** Writes a new stamp of a tag: both of its stamps are written, of which the simulation needs one. */

@@ -10,18 +10,19 @@ const COUNTED = [...OPERATIONS, 'requests', 'served', 'runs', 'stale', 'notStore
 export type Counted = typeof COUNTED[number]
 
 export class Tally {
+  /** The last number of each is for what happened after the last second. */
   readonly #bySecond: ReadonlyMap<Counted, Float64Array>
   readonly #now: () => number
   /** The most runs at a time for one key that began since the key was last changed, in each second. */
   readonly atOnce: Float64Array
-  /** The same, without the runs for which nobody waits. */
-  readonly leading: Float64Array
+  /** The same for runs that have a lease. */
+  readonly leased: Float64Array
 
   constructor (seconds: number, now: () => number) {
-    this.#bySecond = new Map(COUNTED.map((name) => [name, new Float64Array(seconds)]))
+    this.#bySecond = new Map(COUNTED.map((name) => [name, new Float64Array(seconds + 1)]))
     this.#now = now
-    this.atOnce = new Float64Array(seconds)
-    this.leading = new Float64Array(seconds)
+    this.atOnce = new Float64Array(seconds + 1)
+    this.leased = new Float64Array(seconds + 1)
   }
 
   count (name: Counted, times = 1): void {
@@ -33,10 +34,10 @@ export class Tally {
     for (const counts of this.#bySecond.values()) counts.fill(0)
   }
 
-  noteAtOnce (running: number, leading: number): void {
+  noteAtOnce (running: number, leased: number): void {
     const second = this.#second()
     this.atOnce[second] = Math.max(this.atOnce[second]!, running)
-    this.leading[second] = Math.max(this.leading[second]!, leading)
+    this.leased[second] = Math.max(this.leased[second]!, leased)
   }
 
   /** Returns how often something happened in these seconds. */
@@ -44,7 +45,7 @@ export class Tally {
     return this.#bySecond.get(name)!.subarray(from, to).reduce((sum, count) => sum + count, 0)
   }
 
-  /** What happens after the last second counts for that second. */
+  /** What happens after the last second is counted together. */
   #second (): number {
     return Math.min(Math.floor(this.#now() / 1_000), this.atOnce.length - 1)
   }

@@ -26,9 +26,9 @@ export class Truth {
   /** When the last acknowledged invalidation of a key, or of a tag, had been called for. */
   readonly #keys: Float64Array
   readonly #ofTags: Float64Array
-  /** The runs for a key that began since it was changed, those of them for which others wait, and how often it was changed. */
+  /** The runs for a key that began since it was changed, those of them that have a lease, and how often the key was changed. */
   readonly #running: Int32Array
-  readonly #leading: Int32Array
+  readonly #leased: Int32Array
   readonly #changes: Int32Array
 
   constructor (tally: Tally, { keys, tags }: Traffic) {
@@ -37,7 +37,7 @@ export class Truth {
     this.#keys = new Float64Array(keys).fill(-Infinity)
     this.#ofTags = new Float64Array(tags).fill(-Infinity)
     this.#running = new Int32Array(keys)
-    this.#leading = new Int32Array(keys)
+    this.#leased = new Int32Array(keys)
     this.#changes = new Int32Array(keys)
   }
 
@@ -55,7 +55,7 @@ export class Truth {
   /** Called when an invalidation has taken effect. Runs that began before don't count as concurrent with later ones. */
   changedKey (key: number): void {
     this.#changes[key]!++
-    this.#running[key] = this.#leading[key] = 0
+    this.#running[key] = this.#leased[key] = 0
   }
 
   changedTag (tag: number): void {
@@ -70,16 +70,16 @@ export class Truth {
     this.#ofTags[tag] = Math.max(this.#ofTags[tag]!, calledAt)
   }
 
-  /** Called when a handler begins to run. Nobody waits for a run that `isAlone`. Returns what to call when it has ended. */
-  run (key: number, isAlone: boolean): () => void {
+  /** Called when a handler begins to run. Returns what to call when it has ended. */
+  run (key: number, hasLease: boolean): () => void {
     const changes = this.#changes[key]
-    const leading = isAlone ? 0 : 1
+    const leased = hasLease ? 1 : 0
     this.#tally.count('runs')
-    this.#tally.noteAtOnce(++this.#running[key]!, this.#leading[key]! += leading)
+    this.#tally.noteAtOnce(++this.#running[key]!, this.#leased[key]! += leased)
     return () => {
       if (this.#changes[key] !== changes) return
       this.#running[key]!--
-      this.#leading[key]! -= leading
+      this.#leased[key]! -= leased
     }
   }
 }
