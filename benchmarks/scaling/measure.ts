@@ -23,14 +23,14 @@ async function measure (port: number, server: Redis): Promise<Measured> {
   const operations = await measureOperations(backend, server)
   await backend.close()
   await server.flushall()
-  const requests = await measureRequests(url, server)
+  const { requests, connections } = await measureRequests(url, server)
   const memory = await measureMemory(server)
   const fanOut: FanOut[] = []
   for (const processes of FAN_OUTS) fanOut.push(await measureFanOut(port, server, processes))
   const { node, cpu, cores } = machine()
   const info = await server.info('server')
   const redis = /^redis_version:(\S+)/m.exec(info)?.[1] ?? String(figureIn(info, 'redis_version'))
-  return { machine: { node, cpu, cores, redis }, operations, requests, memory, fanOut }
+  return { machine: { node, cpu, cores, redis }, connections, operations, requests, memory, fanOut }
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-scaling-'))

@@ -16,6 +16,8 @@ const END = '<!-- end of the table -->'
 /** What `npm run bench:scaling` has measured. */
 export interface Measured {
   readonly machine: { readonly node: string, readonly cpu: string, readonly cores: number, readonly redis: string }
+  /** The connections that one process keeps open. */
+  readonly connections: number
   readonly operations: Costs
   readonly requests: readonly Cost[]
   readonly memory: readonly Memory[]
@@ -29,26 +31,33 @@ export function bytesOf ({ operations, fanOut }: Measured): Bytes {
 }
 
 /** Returns the measured parts of the page, by their marks. */
-export function measuredParts ({ machine, requests, memory, fanOut, operations }: Measured): Map<string, string> {
+export function measuredParts ({ machine, connections, requests, memory, fanOut, operations }: Measured): Map<string, string> {
   const { node, cpu, cores, redis } = machine
   return new Map([
     [mark('requests, npm run bench:scaling'), [
-      `Redis ${redis}, Node ${node.slice(1)}, ${cores} x ${cpu}.`,
+      `Redis ${redis}, Node ${node.slice(1)}, ${cores} x ${cpu}. Connections of one process: ${connections}.`,
       '',
-      ...table(['', 'round trips', 'bytes to Redis', 'bytes from Redis', 'CPU of Redis', 'commands, with those that scripts run'],
-        requests.map(({ name, trips, inBytes, outBytes, cpuUs, commands }) => [
-          name, String(trips), figure(inBytes), figure(outBytes), `${cpuUs} us`, `\`${commands}\``
-        ]))
+      ...table(REQUEST_HEAD, requests.map(({ name, trips, inBytes, outBytes, cpuAloneUs, cpuUs, commands }) => [
+        name, String(trips), figure(inBytes), figure(outBytes), `${cpuUs} to ${cpuAloneUs} us`,
+          `${figure(1e6 / cpuAloneUs)} to ${figure(1e6 / cpuUs)}`, `\`${commands}\``
+      ]))
     ].join('\n')],
     [mark('calls, npm run bench:scaling'), table(['call', 'bytes to Redis', 'bytes from Redis'], CALLS.map(([operation, name]) => [
       name, figure(operations[operation].inBytes), figure(operations[operation].outBytes)
     ])).join('\n')],
     [mark('memory, npm run bench:scaling'), table(['key', 'its value', 'in the memory of Redis'],
       memory.map(({ name, valueBytes, bytes: all }) => [name, bytes(valueBytes), bytes(all)])).join('\n')],
-    [mark('messages, npm run bench:scaling'), table(['processes that listen', 'bytes for one change', 'CPU of Redis for one change'],
-      fanOut.map(({ processes, outBytes, cpuUs }) => [String(processes), bytes(outBytes), `${figure(cpuUs)} us`])).join('\n')]
+    [mark('messages, npm run bench:scaling'), table(MESSAGE_HEAD, fanOut.map(({ processes, outBytes, cpuUs }) => [
+      String(processes), bytes(outBytes), `${figure(cpuUs)} us`, figure(1e6 / cpuUs)
+    ])).join('\n')]
   ])
 }
+
+const REQUEST_HEAD = [
+  '', 'round trips', 'bytes to Redis', 'bytes from Redis', 'CPU of Redis', 'at most, per second', 'commands, with those that scripts run'
+]
+
+const MESSAGE_HEAD = ['processes that listen', 'bytes for one change', 'CPU of Redis for one change', 'at most, changes per second']
 
 const CALLS: ReadonlyArray<readonly [operation: keyof Costs, name: string]> = [
   ['hit', 'a read that finds an entry'],
@@ -66,21 +75,23 @@ const CALLS: ReadonlyArray<readonly [operation: keyof Costs, name: string]> = [
   ['version', 'reading the number of the last invalidation']
 ]
 
-/** Returns the simulated part of the page. */
+/** Returns the simulated part of the page: two tables, before the failover and after it. */
 export function simulatedPart (rows: readonly Row[]): string {
-  const head = [
-    'way', 'processes', 'runs/s', 'most runs of a key at once', 'stale, per million', 'commands/s', 'messages/s', 'bytes/s',
-    'runs/s while Redis is away', 'runs/s afterwards', 'stale afterwards, per million', 'empty Redis: most runs/s', 'most commands/s'
-  ]
-  return [
-    `Seed ${TRAFFIC.seed}.`,
-    '',
-    ...table(head, rows.map((row) => [
-      row.way, String(row.processes), figure(row.runsPerSecond), String(row.mostAtOnce), figure(row.stalePerMillion),
-      figure(row.commandsPerSecond), figure(row.messagesPerSecond), bytes(row.bytesPerSecond), figure(row.runsPerSecondAway),
-      figure(row.runsPerSecondAfter), figure(row.stalePerMillionAfter), figure(row.mostRunsEmptied), figure(row.mostCommandsEmptied)
-    ]))
-  ].join('\n')
+  const before = table([
+    'way', 'processes', 'runs/s', 'most runs of a key at once', 'stale, per million', 'commands/s',
+    'reads/s of the most popular stamp', 'messages/s', 'bytes/s'
+  ], rows.map((row) => [
+    row.way, String(row.processes), figure(row.runsPerSecond), String(row.mostAtOnce), figure(row.stalePerMillion),
+    figure(row.commandsPerSecond), figure(row.popularStampPerSecond), figure(row.messagesPerSecond), bytes(row.bytesPerSecond)
+  ]))
+  const after = table([
+    'way', 'processes', 'runs/s while Redis is away', 'runs/s afterwards', 'stale afterwards, per million', 'empty Redis: most runs/s',
+    'empty Redis: most commands/s'
+  ], rows.map((row) => [
+    row.way, String(row.processes), figure(row.runsPerSecondAway), figure(row.runsPerSecondAfter), figure(row.stalePerMillionAfter),
+    figure(row.mostRunsEmptied), figure(row.mostCommandsEmptied)
+  ]))
+  return [`Before the failover (seed ${TRAFFIC.seed}):`, '', ...before, '', 'In the failover and after it:', '', ...after].join('\n')
 }
 
 export function withMeasured (page: string, measured: Measured): string {

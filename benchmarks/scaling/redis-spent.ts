@@ -1,5 +1,6 @@
 // What a redis-server says that a piece of work has cost it: round trips, commands, bytes and CPU time.
 import type { Redis } from 'ioredis'
+import { rounded } from '../core/statistics.js'
 
 /** What one operation costs. */
 export interface Spent {
@@ -23,7 +24,7 @@ export async function spentBy (server: Redis, times: number, work: () => Promise
   const spent = between(before, await counters(server))
   const each = (what: keyof Counters): number => (spent[what] - idle[what]) / times
   return {
-    trips: rounded(each('reads')),
+    trips: rounded(each('reads'), 1),
     inBytes: Math.round(each('inBytes')),
     outBytes: Math.round(each('outBytes')),
     commands: commandsIn(await server.info('commandstats'), times)
@@ -62,13 +63,8 @@ function between (before: Counters, after: Counters): Counters {
 /** Returns the commands that were called about as often as the work was done, and how often. Leaves out those of the measurement itself. */
 function commandsIn (info: string, times: number): string {
   return [...info.matchAll(/^cmdstat_([a-z|]+):calls=(\d+)/gm)]
-    .map(([, name, calls]) => [name!, rounded(Number(calls) / times)] as const)
+    .map(([, name, calls]) => [name!, rounded(Number(calls) / times, 1)] as const)
     .filter(([name, calls]) => calls > 0 && name !== 'info' && !name.startsWith('config'))
     .sort(([one], [other]) => one < other ? -1 : 1)
     .map(([name, calls]) => calls === 1 ? name : `${name} ${calls}`).join(', ')
-}
-
-/** Rounds to one decimal place. */
-function rounded (value: number): number {
-  return Math.round(value * 10) / 10
 }

@@ -1,17 +1,22 @@
 // What requests and invalidations of an application cost the store: hits, misses and invalidations, with and without tags and claims.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import Fastify, { type FastifyInstance } from 'fastify'
 import responseCache, { type ResponseCacheOptions } from 'fastify-response-cache'
-import { cpuUsBy, spentBy, type Spent } from './redis-spent.js'
+import { rounded } from '../core/statistics.js'
+import { cpuUsBy, figureIn, spentBy, type Spent } from './redis-spent.js'
 
 const TIMES = 400
+/** More are needed where CPU time is measured, because each uses little. */
+const TIMES_FOR_CPU = 4_000
 const AT_A_TIME = 32
 const BODY_BYTES = 1_000
 
 /** What one request, or one invalidation, costs. */
 export interface Cost extends Spent {
   readonly name: string
-  /** The CPU time of the server if 32 are under way. */
+  /** The CPU time of the server, if one is under way at a time, and if 32 are. */
+  readonly cpuAloneUs: number
   readonly cpuUs: number
 }
 
@@ -36,8 +41,13 @@ async function open (url: string, options: Partial<ResponseCacheOptions>): Promi
   return app
 }
 
-export async function measureRequests (url: string, server: Redis): Promise<Cost[]> {
-  const [app, without] = [await open(url, {}), await open(url, { lease: false, namespace: 'without' })]
+export async function measureRequests (url: string, server: Redis): Promise<{ requests: Cost[], connections: number }> {
+  // The connections of what was measured before are closed soon.
+  while (await clientsOf(server) > 1) await sleep(10)
+  const app = await open(url, {})
+  await app.inject({ path: '/plain/first', headers: { host: 'shop.example' } })
+  const connections = await clientsOf(server) - 1
+  const without = await open(url, { lease: false, namespace: 'without' })
   const get = (of: FastifyInstance): Act => async (path) => await of.inject({ path, headers: { host: 'shop.example' } })
   const costs: Cost[] = []
   const add = async (name: string, path: string, act: Act, prepare?: Act): Promise<void> => {
@@ -47,7 +57,7 @@ export async function measureRequests (url: string, server: Redis): Promise<Cost
     await add('a hit, no tags', '/plain/hit', get(app), get(app))
     await add('a hit, one tag', '/one/hit', get(app), get(app))
     await add('a hit, three tags', '/three/hit', get(app), get(app))
-    await add('a miss, no tags, without claims', '/plain/miss', get(without))
+    await add('a miss, no tags, without claims', '/plain/other', get(without))
     await add('a miss, no tags', '/plain/miss', get(app))
     await add('a miss, one tag that the route lists', '/one/miss', get(app))
     await add('a miss, one tag from a function', '/late/miss', get(app))
@@ -56,26 +66,31 @@ export async function measureRequests (url: string, server: Redis): Promise<Cost
   } finally {
     await Promise.all([app.close(), without.close()])
   }
-  return costs
+  return { requests: costs, connections }
+}
+
+async function clientsOf (server: Redis): Promise<number> {
+  return figureIn(await server.info('clients'), 'connected_clients')
 }
 
 async function measured (
   server: Redis, { name, path, act, prepare = act }: { name: string, path: string, act: Act, prepare?: Act }
 ): Promise<Cost> {
-  const paths = (kind: string): string[] =>
-    Array.from({ length: TIMES }, (_, number) => `${path}-${kind}-${String(number).padStart(6, '0')}`)
-  const [apart, together] = [paths('a'), paths('b')]
+  const paths = (kind: string, times: number): string[] =>
+    Array.from({ length: times }, (_, number) => `${path}-${kind}-${String(number).padStart(6, '0')}`)
+  const [apart, alone, together] = [paths('a', TIMES), paths('b', TIMES_FOR_CPU), paths('c', TIMES_FOR_CPU)]
   // The first ones also open connections, send the texts of scripts and make stamps.
-  for (const warm of paths('c').slice(0, 50)) {
+  for (const warm of paths('d', 50)) {
     await prepare(warm)
     await act(warm)
   }
-  if (prepare !== act || name.startsWith('a hit')) for (const one of [...apart, ...together]) await prepare(one)
+  if (prepare !== act || name.startsWith('a hit')) for (const one of [...apart, ...alone, ...together]) await prepare(one)
   const spent = await spentBy(server, TIMES, async () => { for (const one of apart) await act(one) })
-  const cpuUs = await cpuUsBy(server, TIMES, async () => {
-    for (let at = 0; at < TIMES; at += AT_A_TIME) await Promise.all(together.slice(at, at + AT_A_TIME).map(act))
+  const cpuAloneUs = await cpuUsBy(server, TIMES_FOR_CPU, async () => { for (const one of alone) await act(one) })
+  const cpuUs = await cpuUsBy(server, TIMES_FOR_CPU, async () => {
+    for (let at = 0; at < TIMES_FOR_CPU; at += AT_A_TIME) await Promise.all(together.slice(at, at + AT_A_TIME).map(act))
   })
-  return { name, ...spent, cpuUs: Math.round(cpuUs) }
+  return { name, ...spent, cpuAloneUs: rounded(cpuAloneUs, 1), cpuUs: rounded(cpuUs, 1) }
 }
 
 /** Measures the keys that the requests have left. */

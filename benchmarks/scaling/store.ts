@@ -27,6 +27,9 @@ interface KeyRecord {
   readonly entry: Entry | undefined
 }
 
+/** The tag of the key that is requested most often. */
+const MOST_POPULAR = 0
+
 interface Contents { readonly records: Map<number, KeyRecord>, readonly stamps: Map<number, Stamp> }
 
 export class Store {
@@ -52,6 +55,7 @@ export class Store {
   /** Returns the stamp of a tag, with so many reads. A tag without one gets a new one. */
   stamp (tag: number, reads = 1): Stamp {
     this.#tally.count('stamp', reads)
+    if (tag === MOST_POPULAR) this.#tally.count('popularStamp')
     const there = this.#contents.stamps.get(tag)
     if (there !== undefined) return there
     this.#tally.count('setStamp')

@@ -20,6 +20,8 @@ export interface Row {
   readonly mostAtOnce: number
   readonly stalePerMillion: number
   readonly commandsPerSecond: number
+  /** How often the stamp of the most popular tag is read, which is one key in one node of a Cluster. */
+  readonly popularStampPerSecond: number
   readonly messagesPerSecond: number
   readonly bytesPerSecond: number
   /** While the store is away, and afterwards. */
@@ -61,6 +63,7 @@ export function summary ({ operations, messageBytes }: Bytes, way: Way, processe
     mostAtOnce: Math.max(...tally.atOnce.subarray(0, before)),
     stalePerMillion: stale(0, before),
     commandsPerSecond: perSecond(COMMANDS, 0, before),
+    popularStampPerSecond: perSecond(['popularStamp'], 0, before),
     messagesPerSecond: perSecond(['message'], 0, before),
     bytesPerSecond: Math.round(sent / before),
     runsPerSecondAway: perSecond(['runs'], before, back),

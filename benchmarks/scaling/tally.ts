@@ -6,7 +6,7 @@ export const OPERATIONS = [
 ] as const
 export type Operation = typeof OPERATIONS[number]
 
-const COUNTED = [...OPERATIONS, 'requests', 'served', 'runs', 'stale', 'notStored'] as const
+const COUNTED = [...OPERATIONS, 'requests', 'served', 'runs', 'stale', 'notStored', 'popularStamp'] as const
 export type Counted = typeof COUNTED[number]
 
 export class Tally {
