@@ -17,6 +17,11 @@ export class Pause {
     this.#longestMs = isTier ? FIRST_PAUSE_MS : LONGEST_PAUSE_MS
   }
 
+  /** Whether it is not pausing. */
+  get isWell (): boolean {
+    return this.#pauseMs === 0
+  }
+
   admits (): boolean {
     return this.#pauseMs === 0 || this.#now() >= this.#until
   }

@@ -10,7 +10,7 @@ const HEAD = 84
 const PANEL_WIDTH = (WIDTH - 2 * MARGIN - GAP) / 2
 const PANEL_HEIGHT = 250
 const LEFT = 52
-const RIGHT = 150
+const RIGHT = 185
 const TITLE = 'Many processes on one Redis, simulated'
 
 interface Panel { readonly title: string, readonly of: (row: Row) => number }

@@ -41,8 +41,10 @@ export class Process {
     const { agenda, random, store, traffic: { keys }, way } = world
     this.#triesAgain = way.nearTtlMs > 0 && !way.hears
     this.#pause = new Pause(() => agenda.now, random, this.#triesAgain)
-    this.#unconfirmed = new Unconfirmed(agenda, (place) =>
-      this.#ask(() => place < keys ? store.remove(place) : store.removeStamp(place - keys)) !== AWAY)
+    this.#unconfirmed = new Unconfirmed(agenda, {
+      isWell: () => this.#pause.isWell,
+      remove: (place) => this.#ask(() => place < keys ? store.remove(place) : store.removeStamp(place - keys)) !== AWAY
+    })
   }
 
   handle (request: Request): void {
@@ -63,10 +65,10 @@ export class Process {
 
   /** Deletes an entry. The process that does it notices at once; a fill that began before does not store its response. */
   invalidateKey (key: number): void {
-    const { agenda: { now }, near, store, traffic, truth } = this.#world
+    const { agenda: { now }, store, traffic, truth } = this.#world
     this.#fence((other) => other === key)
     if (this.#ask(() => store.remove(key)) === AWAY) return this.#unsettled(key)
-    near.changed(this.#id, key)
+    this.#confirmed(key)
     truth.changedKey(key)
     this.#world.agenda.after(traffic.roundTripMs, () => truth.acknowledgedKey(key, now))
   }
@@ -81,7 +83,7 @@ export class Process {
       this.#fence((key) => key % tags === tag)
       const stamp = this.#ask(() => store.renewStamp(tag, version))
       if (stamp === AWAY) return this.#unsettled(keys + tag)
-      near.changed(this.#id, keys + tag)
+      this.#confirmed(keys + tag)
       near.copy(this.#id, keys + tag, stamp, true)
       truth.changedTag(tag)
       agenda.after(roundTripMs, () => truth.acknowledgedTag(tag, calledAt))
@@ -92,6 +94,11 @@ export class Process {
     for (const [key, flights] of this.#flights) {
       if (concerns(key)) for (const flight of flights) flight.isClosed = flight.isOutdated = true
     }
+  }
+
+  #confirmed (place: number): void {
+    this.#unconfirmed.forget(place)
+    this.#world.near.changed(this.#id, place)
   }
 
   /** Called when the store did not confirm a change. */
@@ -123,25 +130,30 @@ export class Process {
     // A near tier has answered that it has no entry. So this is a miss, and its response is kept there.
     if (entry === AWAY) return { isAway: !near.isUsed(this.#id) }
     if (entry === undefined) return {}
-    const stamp = this.#stamp(key % tags)
+    const stamp = this.#stamp(key % tags, 1)
     if (stamp === AWAY) return { isAway: true }
-    return stamp.id === entry.stamp ? { entry } : { seen: entry.expiresAt }
+    return stamp?.id === entry.stamp ? { entry } : { seen: entry.expiresAt }
   }
 
-  /** A hit reads one stamp of a tag, a fill both. */
-  #stamp (tag: number, times = 1): Stamp | typeof AWAY {
+  /** Returns the stamp of a tag, if there is one. A hit reads one of its stamps, a fill both. */
+  #stamp (tag: number, reads: number): Stamp | undefined | typeof AWAY {
     const { near, store, traffic: { keys } } = this.#world
     const copy = near.read(this.#id, keys + tag) as Stamp | undefined
     if (copy !== undefined) return copy
-    const there = this.#unconfirmed.has(keys + tag) ? AWAY : this.#ask(() => store.stamp(tag, times))
-    if (there !== AWAY) {
-      near.copy(this.#id, keys + tag, there)
-      return there
-    }
-    if (!this.#triesAgain) return AWAY
-    // The near tier has answered that there is no stamp. So a new one is made, which the store does not confirm.
-    const stamp = { id: -(++this.#seeds * 1_000 + this.#id), version: 0 }
-    this.#unsettled(keys + tag)
+    const there = this.#unconfirmed.has(keys + tag) ? undefined : this.#ask(() => store.stamp(tag, reads))
+    if (there === AWAY) return this.#triesAgain ? undefined : AWAY
+    if (there !== undefined) near.copy(this.#id, keys + tag, there)
+    return there
+  }
+
+  /** Writes the first stamp of a tag. If a near tier keeps it, it counts although the store has not confirmed it. */
+  #firstStamp (tag: number): Stamp | typeof AWAY {
+    const { near, store, traffic: { keys } } = this.#world
+    const written = this.#ask(() => store.renewStamp(tag, 0))
+    if (written === AWAY && !this.#triesAgain) return AWAY
+    if (written === AWAY) this.#unsettled(keys + tag)
+    else this.#unconfirmed.forget(keys + tag)
+    const stamp = written === AWAY ? { id: -(++this.#seeds * 1_000 + this.#id), version: 0 } : written
     near.copy(this.#id, keys + tag, stamp)
     return stamp
   }
@@ -231,7 +243,7 @@ export class Process {
   #store (flight: Flight, readAt: number, right: Right | undefined): 'stored' | 'refused' | 'unknown' {
     const { agenda: { now }, near, store, traffic: { tags, ttlMs } } = this.#world
     const { key } = flight
-    const stamp = flight.isOutdated ? AWAY : this.#stamp(key % tags, 2)
+    const stamp = flight.isOutdated ? AWAY : this.#stamp(key % tags, 2) ?? this.#firstStamp(key % tags)
     if (flight.isOutdated || (right !== undefined && stamp !== AWAY && stamp.version > right.version)) {
       if (right !== undefined) this.#ask(() => store.release(key, right.token))
       return 'refused'
@@ -243,7 +255,7 @@ export class Process {
     if (isStored === AWAY && !this.#triesAgain) return 'unknown'
     // If the last tier does not confirm an entry, the process still serves it from its near tier.
     if (isStored === AWAY) this.#unsettled(key)
-    else near.changed(this.#id, key)
+    else this.#confirmed(key)
     near.copy(this.#id, key, entry, true)
     return isStored === AWAY ? 'unknown' : 'stored'
   }

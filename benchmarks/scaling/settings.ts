@@ -72,7 +72,7 @@ export const TRAFFIC: Traffic = {
 /** The same traffic, but the store starts empty after it was away. */
 export const EMPTIED: Traffic = { ...TRAFFIC, lostMs: Infinity }
 
-// The rules of the plugin, as in response/store/claims.ts, response/store/circuit-breaker.ts and backends/tiered/tier-pause.ts.
+// The rules of the plugin. A test compares them with its sources.
 export const LEASE_MS = 1_000
 export const LOCK_TIMEOUT_MS = 5_000
 export const PAUSES_MS: readonly number[] = [10, 20, 40, 80, 100]
@@ -83,6 +83,8 @@ export const LONGEST_PAUSE_MS = 30_000
 export const BREAKER_JITTER = 0.2
 /** How often a near tier tries changes again that the store did not confirm. */
 export const RETRY_MS = 1_000
+/** How many changes it tries at a time. */
+export const RETRIES = 256
 
 // The rules of near tiers that hear, which are a plan: a connection without a sign of life for so long counts as lost.
 export const HEARTBEAT_MS = 1_000

@@ -28,8 +28,9 @@ export function simulate (
 
 /** Stores an entry of each key, which is as old as it would be after a long time. */
 function fillStore ({ store, random, traffic: { keys, tags, ttlMs } }: World): void {
+  const stamps = Array.from({ length: tags }, (_, tag) => store.renewStamp(tag, 0))
   for (let key = 0; key < keys; key++) {
-    store.set(key, { readAt: -Infinity, stamp: store.stamp(key % tags).id, expiresAt: ttlMs * random.next() })
+    store.set(key, { readAt: -Infinity, stamp: stamps[key % tags]!.id, expiresAt: ttlMs * random.next() })
   }
 }
 

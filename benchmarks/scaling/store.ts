@@ -52,16 +52,11 @@ export class Store {
     return entry
   }
 
-  /** Returns the stamp of a tag, with so many reads. A tag without one gets a new one. */
-  stamp (tag: number, reads = 1): Stamp {
+  /** Returns the stamp of a tag, with so many reads. */
+  stamp (tag: number, reads: number): Stamp | undefined {
     this.#tally.count('stamp', reads)
     if (tag === MOST_POPULAR) this.#tally.count('popularStamp')
-    const there = this.#contents.stamps.get(tag)
-    if (there !== undefined) return there
-    this.#tally.count('setStamp')
-    const stamp = { id: ++this.#stamps, version: 0 }
-    this.#contents.stamps.set(tag, stamp)
-    return stamp
+    return this.#contents.stamps.get(tag)
   }
 
   /** Gives out a token, unless another one has the lease, or an entry is there other than the one that was `seen`. */
@@ -132,7 +127,7 @@ export class Store {
     this.#contents.stamps.delete(tag)
   }
 
-  /** Writes a new stamp of a tag: both of its stamps are written, of which the simulation needs one. */
+  /** Writes a new stamp of a tag: both of its stamps are written, of which the simulation needs one. `version` is 0 for a first stamp. */
   renewStamp (tag: number, version: number): Stamp {
     this.#tally.count('setStamp', 2)
     const stamp = { id: ++this.#stamps, version }

@@ -6,6 +6,7 @@ import {
 } from '../../benchmarks/scaling/page.js'
 import { picture } from '../../benchmarks/scaling/picture.js'
 import { simulate } from '../../benchmarks/scaling/simulation.js'
+import * as settings from '../../benchmarks/scaling/settings.js'
 import {
   NEAR, NEAR_THAT_HEARS, PROCESSES, TRAFFIC, WAYS, WITH_CLAIMS, WITHOUT_CLAIMS, type Traffic, type Way
 } from '../../benchmarks/scaling/settings.js'
@@ -62,6 +63,33 @@ t.test('scaling: the simulation gives the rows that are in the docs', async (t) 
   const processes = isFull ? PROCESSES : [1, 10]
   t.same(rows.map(({ way, processes }) => `${way} ${processes}`), WAYS.flatMap(({ name }) => PROCESSES.map((count) => `${name} ${count}`)))
   t.same(summaries(bytesOf(measured), () => {}, processes), rows.filter((row) => processes.includes(row.processes)), 'run npm run simulate')
+})
+
+t.test('scaling: the numbers in the rules of the simulation are those of the code', async (t) => {
+  const {
+    BREAKER_JITTER, FAILURES_TO_PAUSE, FIRST_PAUSE_MS, LEASE_MS, LOCK_TIMEOUT_MS, LONGEST_PAUSE_MS, PAUSE_JITTER, PAUSES_MS,
+    RETRIES, RETRY_MS
+  } = settings
+  const inCode: ReadonlyArray<readonly [path: string, name: string, value: unknown]> = [
+    ['response/store/claims.ts', 'PAUSES_AWAY_MS', PAUSES_MS],
+    ['response/store/claims.ts', 'JITTER', PAUSE_JITTER],
+    ['response/store/circuit-breaker.ts', 'FAILURES_TO_OPEN', FAILURES_TO_PAUSE],
+    ['response/store/circuit-breaker.ts', 'FIRST_PAUSE_MS', FIRST_PAUSE_MS],
+    ['response/store/circuit-breaker.ts', 'LONGEST_PAUSE_MS', LONGEST_PAUSE_MS],
+    ['response/store/circuit-breaker.ts', 'JITTER', BREAKER_JITTER],
+    ['backends/tiered/tier-pause.ts', 'FAILURES_TO_PAUSE', FAILURES_TO_PAUSE],
+    ['backends/tiered/tier-pause.ts', 'PAUSE_MS', FIRST_PAUSE_MS],
+    ['backends/tiered/backend.ts', 'RETRY_INTERVAL_MS', RETRY_MS],
+    ['backends/tiered/write-queue.ts', 'RETRIES', RETRIES],
+    ['backends/tiered/options.ts', 'TIERED_NEAR_TTL_MS', NEAR.nearTtlMs]
+  ]
+  for (const [path, name, value] of inCode) {
+    const text = new RegExp(`const ${name} = (.+)$`, 'm').exec(source(path).text)?.[1]
+    t.same(JSON.parse((text ?? 'null').replaceAll('_', '')), value, `${path}: ${name}`)
+  }
+  const readme = source('README.md').text
+  t.match(readme, `lease: '${LEASE_MS / 1_000}s'`)
+  t.match(readme, `lockTimeout: '${LOCK_TIMEOUT_MS / 1_000}s'`)
 })
 
 t.test('scaling: the same seed gives the same numbers, and another seed gives others', async (t) => {
