@@ -6,15 +6,17 @@ export class Pause {
   readonly #now: () => number
   readonly #random: Random
   readonly #longestMs: number
+  readonly #jitter: number
   #failures = 0
   #pauseMs = 0
   #until = 0
 
-  /** The pauses of a tier don't grow. */
+  /** The pauses of a tier neither grow nor vary. */
   constructor (now: () => number, random: Random, isTier: boolean) {
     this.#now = now
     this.#random = random
     this.#longestMs = isTier ? FIRST_PAUSE_MS : LONGEST_PAUSE_MS
+    this.#jitter = isTier ? 0 : BREAKER_JITTER
   }
 
   /** Whether it is not pausing. */
@@ -34,6 +36,6 @@ export class Pause {
   failed (): void {
     if (++this.#failures < FAILURES_TO_PAUSE) return
     this.#pauseMs = Math.min(this.#pauseMs === 0 ? FIRST_PAUSE_MS : this.#pauseMs * 2, this.#longestMs)
-    this.#until = this.#now() + this.#random.around(this.#pauseMs, BREAKER_JITTER)
+    this.#until = this.#now() + this.#random.around(this.#pauseMs, this.#jitter)
   }
 }

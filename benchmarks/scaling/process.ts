@@ -228,23 +228,19 @@ export class Process {
     const { key } = flight
     const stored = mayStore ? this.#store(flight, readAt, right) : 'unknown'
     if (right !== undefined) this.#giveUp(key, right)
-    if (stored === 'refused') {
-      this.#world.tally.count('notStored')
-      // The first request began the fill, and came before whatever has invalidated the response.
-      const others = flight.waiting.splice(1)
-      this.#share(flight, readAt)
-      for (const request of right === undefined ? [] : others) this.handle(request)
-      if (right === undefined) for (const request of others) this.#world.truth.served(request, readAt)
-      return
-    }
+    if (stored === 'refused') this.#world.tally.count('notStored')
+    // The first request began the fill, and came before whatever has invalidated the response. With claims, the others look again.
+    const others = stored === 'refused' && right !== undefined ? flight.waiting.splice(1) : []
     this.#share(flight, readAt)
+    for (const request of others) this.handle(request)
   }
 
   #store (flight: Flight, readAt: number, right: Right | undefined): 'stored' | 'refused' | 'unknown' {
     const { agenda: { now }, near, store, traffic: { tags, ttlMs } } = this.#world
     const { key } = flight
-    const stamp = flight.isOutdated ? AWAY : this.#stamp(key % tags, 2) ?? this.#firstStamp(key % tags)
-    if (flight.isOutdated || (right !== undefined && stamp !== AWAY && stamp.version > right.version)) {
+    const there = flight.isOutdated ? AWAY : this.#stamp(key % tags, 2)
+    const stamp = there ?? this.#firstStamp(key % tags)
+    if (flight.isOutdated || (right !== undefined && stamp !== AWAY && this.#versionOf(there, stamp) > right.version)) {
       if (right !== undefined) this.#ask(() => store.release(key, right.token))
       return 'refused'
     }
@@ -258,6 +254,13 @@ export class Process {
     else this.#confirmed(key)
     near.copy(this.#id, key, entry, true)
     return isStored === AWAY ? 'unknown' : 'stored'
+  }
+
+  /** Returns the number of the last invalidation of a tag. If its stamp was lost, that may have been any invalidation. */
+  #versionOf (there: Stamp | undefined | typeof AWAY, stamp: Stamp): number {
+    if (there !== undefined) return stamp.version
+    const last = this.#ask(() => this.#world.store.version(false))
+    return last === AWAY ? Infinity : last
   }
 
   #share (flight: Flight, readAt: number): void {
