@@ -35,7 +35,8 @@ export async function startServers (folder: string): Promise<Servers> {
   }
 }
 
-async function startRedis (folder: string): Promise<{ redis: ChildProcess, port: number }> {
+/** Starts a redis-server in this folder. Throws an error with a message for the user if there is none. */
+export async function startRedis (folder: string): Promise<{ redis: ChildProcess, port: number }> {
   const port = await freePort()
   const redis = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'],
     { stdio: ['ignore', 'pipe', 'inherit'] })

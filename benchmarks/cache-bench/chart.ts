@@ -17,9 +17,9 @@ const LABEL = 118
 const VALUE = 66
 
 // Everybody can distinguish these colours (by Okabe and Ito), on white and on black pages.
-const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8a8a8a']
+export const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8a8a8a']
 
-const STYLE =
+export const STYLE =
   'svg{background:#fff;font:12px system-ui,sans-serif}text{fill:#1f2328}.soft{fill:#59636e}.title{font-size:14px;font-weight:600}' +
   '.head{font-size:17px;font-weight:600}' +
   '.grid{stroke:#d1d9e0;stroke-width:1}' +
@@ -167,7 +167,7 @@ function sizesPanel (backends: readonly BackendReport[]): Panel {
 }
 
 /** Returns places for labels. Labels that would overlap are moved apart, and keep their order. */
-function spread (places: readonly number[]): number[] {
+export function spread (places: readonly number[]): number[] {
   const order = places.map((_, at) => at).sort((one, other) => places[one]! - places[other]!)
   const moved = [...places]
   for (let step = 1; step < order.length; step++) {
@@ -182,7 +182,8 @@ function grid (scale: LogScale, { top, bottom, tick }: { top: number, bottom: nu
     text(scale.at(value), bottom + 18, tick(value), { class: 'soft', 'text-anchor': 'middle' })).join('')
 }
 
-function short (value: number): string {
+/** Formats a number for an axis. */
+export function short (value: number): string {
   const [unit, divisor] = value >= 1e6 ? ['M', 1e6] : value >= 1e3 ? ['k', 1e3] : ['', 1]
   return `${Number((value / divisor).toPrecision(3))}${unit}`
 }
