@@ -34,8 +34,6 @@ export interface ClearOptions {
 export interface GrantedClaim {
   /** The caller passes the token to `settle` once, whatever comes of the work. */
   readonly token: string
-  /** Whether the caller asked for a lease, and got none because of `aloneMs`: nobody waits for this key now. @default false */
-  readonly isAlone?: boolean | undefined
 }
 
 /** The outcome of a `claim` if there is an entry that is not the one that the caller has seen. */
@@ -81,10 +79,7 @@ export interface Settlement {
    * also be stored if another token was settled with an entry meanwhile. If it is not stored for this reason, the token stays valid.
    */
   readonly replaces?: number | undefined
-  /**
-   * For this many milliseconds, nobody waits for this key: every claim gets a token at once, with `isAlone`, and no lease. Only without
-   * `entry`.
-   */
+  /** For this many milliseconds, nobody waits for this key: every claim gets a token at once, and no lease. Only without `entry`. */
   readonly aloneMs?: number | undefined
 }
 

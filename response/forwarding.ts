@@ -172,10 +172,7 @@ export class Forwarding {
     if (outcome === 'timeout' || isLate) return this.#fill(exchange, forward, { flight, forbidden: 'lock-timeout' })
     if (outcome === UNAVAILABLE) return this.#fill(exchange, { ...forward, found: UNKNOWN }, lead)
     if ('seen' in outcome) return this.#lookAgain(exchange, forward, { flight, forbidden, since, seen: outcome.seen })
-    // Another process has found that the responses are not shareable.
-    if (outcome.isAlone && flight !== undefined) this.#services.fills.release(flight, 'not-shareable')
-    const shared = outcome.isAlone ? undefined : flight
-    return this.#fill(exchange.mark === mark ? exchange : { ...exchange, mark }, forward, { flight: shared, forbidden, turn: outcome })
+    return this.#fill(exchange.mark === mark ? exchange : { ...exchange, mark }, forward, { flight, forbidden, turn: outcome })
   }
 
   /**

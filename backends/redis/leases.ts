@@ -91,9 +91,7 @@ const newEpoch = randomTexts(8)
 /** Returns what the script CLAIM says. */
 function claimIn (result: unknown): Claim {
   if (typeof result === 'number') return { busyMs: result }
-  if (Array.isArray(result)) return { entry: decodeValue(result[0] as Buffer)! }
-  const token = String(result)
-  return token.startsWith('!') ? { token: token.slice(1), isAlone: true } : { token }
+  return Array.isArray(result) ? { entry: decodeValue(result[0] as Buffer)! } : { token: String(result) }
 }
 
 function instantText (expiresAt: number | undefined): string {

@@ -69,8 +69,8 @@ return {1, now}`)
 
 /**
  * Gives out a token. Arguments: the caller's time, leaseMs, fillMs, the expiry time of the entry that was seen or '', and an
- * epoch in case a record has to be made. Returns the text of the token, with '!' before it if nobody waits for the key, or the rest of
- * the lease, or a list of the entry. It writes only if it gives out a token. An entry of the older format becomes one of the newer format.
+ * epoch in case a record has to be made. Returns the text of the token, or the rest of the lease, or a list of the entry. It writes only
+ * if it gives out a token. An entry of the older format becomes one of the newer format.
  */
 export const CLAIM = script(`${CLOCK}${HEAD}local isOld = string.sub(head, 1, 4) == 'FRC1' and #head >= 12
 local expiresAt = (isRecord or isOld) and struct.unpack('>d', head, 5) or 0
@@ -94,8 +94,7 @@ if isRecord or isOld then
   local leftMs = redis.call('PTTL', key)
   if leftMs >= 0 and leftMs < fillMs then redis.call('PEXPIRE', key, fillMs) end
 end
-local mark = leaseMs > 0 and aloneUntil > now and '!' or ''
-return string.format('%s%.0f.%.0f.%s', mark, given, now + fillMs, epoch)`)
+return string.format('%.0f.%.0f.%s', given, now + fillMs, epoch)`)
 
 // The token that the script is about: its epoch, its number and its deadline. `isMine` is whether it has the lease, or had it last.
 const token = (at: number): string => `local number = tonumber(ARGV[${at + 1}])

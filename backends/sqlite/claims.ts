@@ -116,9 +116,9 @@ export class SqliteClaims {
     const before = connection.leases.find(text, at)
     const known = unwritten(before, options, at)
     if (known !== undefined) return known
-    const { lease, claim } = taken(before, options, at)
+    const { lease, token } = taken(before, options, at)
     connection.leases.write(text, lease)
-    return claim
+    return { token }
   }
 
   /** Returns the entry in the table, unless the caller has seen it. Reads the value only then. */

@@ -1,5 +1,5 @@
 // The rules of leases: what a claim and a settlement make of a key's record. Pure functions, without the database.
-import type { Claim, ClaimOptions, GrantedClaim, Settlement } from '../../registry/backend.js'
+import type { Claim, ClaimOptions, Settlement } from '../../registry/backend.js'
 import { randomTexts } from '../../registry/random-text.js'
 
 /** The record of a key for which tokens were given out. Its instants are milliseconds of the clock of leases, not epoch milliseconds. */
@@ -69,19 +69,17 @@ export function unwritten (lease: Lease | undefined, { leaseMs, token }: ClaimOp
   return isOthers ? { busyMs: restMs } : undefined
 }
 
-/** Returns the record and the outcome of a claim for which `unwritten` returned undefined. */
+/** Returns the record and the token after a claim for which `unwritten` returned undefined. */
 export function taken (
   lease: Lease | undefined, { leaseMs, fillMs, token }: ClaimOptions, at: number
-): { readonly lease: Lease, readonly claim: GrantedClaim } {
+): { readonly lease: Lease, readonly token: string } {
   const before = lease ?? newLease(at)
   if (token !== undefined) {
-    const { number } = tokenOf(token) as Token
-    return { lease: { ...before, holder: number, leaseUntil: after(at, leaseMs), writtenAt: at }, claim: { token } }
+    return { lease: { ...before, holder: (tokenOf(token) as Token).number, leaseUntil: after(at, leaseMs), writtenAt: at }, token }
   }
   const number = before.given + 1
   const deadlineAt = after(at, fillMs)
-  const isAlone = leaseMs > 0 && before.aloneUntil > at
-  const getsLease = leaseMs > 0 && !isAlone
+  const getsLease = leaseMs > 0 && before.aloneUntil <= at
   return {
     lease: {
       ...before,
@@ -90,7 +88,7 @@ export function taken (
       writtenAt: at,
       ...(getsLease && { holder: number, leaseUntil: after(at, leaseMs) })
     },
-    claim: { token: `${before.epoch}.${number}.${deadlineAt}`, ...(isAlone && { isAlone }) }
+    token: `${before.epoch}.${number}.${deadlineAt}`
   }
 }
 

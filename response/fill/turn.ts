@@ -6,8 +6,6 @@ import type { Right } from '../store/response-to-store.js'
 export interface Turn {
   /** The right to store the response; undefined if the backend knows no claims. */
   readonly right: Right | undefined
-  /** Whether the key's responses were not shareable a moment ago, perhaps in another process, so that nobody should wait for this one. */
-  readonly isAlone: boolean
   /** The number of the last invalidation of a tag; undefined if the backend has no such number. */
   readonly lastInvalidation: number | typeof UNAVAILABLE | undefined
 }
@@ -22,9 +20,7 @@ export type Seen = ReadonlyMap<string, number>
 export type TurnOutcome = Turn | { readonly seen: Seen } | 'timeout' | typeof UNAVAILABLE
 
 /** The outcome of claiming a key. `busyMs`: another process has the lease, and the fill doesn't wait for it. */
-export type Attempt =
-  | { readonly right: Right, readonly isAlone: boolean }
-  | { readonly seen: Seen } | { readonly busyMs: number } | 'timeout' | typeof UNAVAILABLE
+export type Attempt = { readonly right: Right } | { readonly seen: Seen } | { readonly busyMs: number } | 'timeout' | typeof UNAVAILABLE
 
 /** Gives a right back that nobody uses. */
 export function giveBackRight (right: Right | undefined): void {

@@ -3,7 +3,7 @@ import type { MaybePromise } from '../../registry/backend.js'
 import type { Deadline } from '../../registry/deadline.js'
 import { andThen } from '../../registry/maybe-promise.js'
 import { UNAVAILABLE } from '../../registry/unavailable.js'
-import { giveBack, type Claimed, type Claims, type HeldOutcome, type Obtained, type Wanted } from '../store/claims.js'
+import { giveBack, type Claimed, type Claims, type Obtained, type Wanted } from '../store/claims.js'
 import type { Found } from '../store/store.js'
 import type { Right } from '../store/response-to-store.js'
 import type { Tags } from '../store/tags.js'
@@ -45,10 +45,10 @@ export class Turns {
     const asked = this.#tags.lastInvalidation(deadline, hasLateTags)
     const right = this.claim(waiting)
     return andThen(right, (attempt) => {
-      if (attempt === undefined) return andThen(asked, (lastInvalidation) => ({ right: undefined, isAlone: false, lastInvalidation }))
+      if (attempt === undefined) return andThen(asked, (lastInvalidation) => ({ right: undefined, lastInvalidation }))
       if (attempt === UNAVAILABLE || attempt === 'timeout' || 'seen' in attempt) return attempt
       if ('busyMs' in attempt) return UNAVAILABLE
-      return andThen(asked, (lastInvalidation) => ({ ...attempt, lastInvalidation }))
+      return andThen(asked, (lastInvalidation) => ({ right: attempt.right, lastInvalidation }))
     })
   }
 
@@ -57,7 +57,7 @@ export class Turns {
     const claims = this.#claims
     if (claims === undefined) return undefined
     const { right, key, found, deadline, since, seen, waits = true } = waiting
-    if (right !== undefined) return { right, isAlone: false }
+    if (right !== undefined) return { right }
     const { variant } = found
     const isAlone = waiting.isAlone || claims.hasLease(variant?.key ?? key)
     const obtain = (wanted: Wanted): MaybePromise<Obtained | Claimed> =>
@@ -71,14 +71,14 @@ export class Turns {
       // Variants don't wait for each other, so the list is claimed without a lease.
       return andThen(claims.claim(own, deadline, true), (second) => {
         if (second === UNAVAILABLE || !('held' in second)) giveBack(first)
-        return attemptOf(own, second, seen, first)
+        return attemptOf(own, second, seen, first.held)
       })
     })
   }
 }
 
-function attemptOf (wanted: Wanted, claimed: Claimed | Obtained, seen: Seen | undefined, variant?: HeldOutcome): Attempt {
+function attemptOf (wanted: Wanted, claimed: Claimed | Obtained, seen: Seen | undefined, variant?: Right['variant']): Attempt {
   if (claimed === 'timeout' || claimed === UNAVAILABLE || 'busyMs' in claimed) return claimed
-  if ('held' in claimed) return { right: { own: claimed.held, variant: variant?.held }, isAlone: (variant ?? claimed).isAlone }
+  if ('held' in claimed) return { right: { own: claimed.held, variant } }
   return { seen: new Map([...seen ?? [], [wanted.key, claimed.quicker.expiresAt]]) }
 }

@@ -25,15 +25,12 @@ const JITTER = 0.5
 /** A key to be claimed, and the `expiresAt` of the entry that was found under it; undefined if none was found. */
 export interface Wanted { readonly key: string, readonly seen: number | undefined }
 
-/** The outcome of a claim that is held. With `isAlone`, nobody waits for the key now, because its responses were not shareable. */
-export interface HeldOutcome { readonly held: HeldClaim, readonly isAlone: boolean }
-
 /**
  * The outcome of a claim: it is held, or another process was quicker and has stored an entry, or another process has the lease (for so many
  * milliseconds), or the backend does not respond.
  */
 export type Claimed =
-  | HeldOutcome
+  | { readonly held: HeldClaim }
   | { readonly quicker: StoredEntry }
   | { readonly busyMs: number }
   | typeof UNAVAILABLE
@@ -132,8 +129,8 @@ export class Claims {
   }
 
   #claimed (key: string, claim: unknown, leaseMs: number): Claimed {
-    const { token, isAlone, entry, busyMs } = (claim ?? {}) as { token?: unknown, isAlone?: unknown, entry?: StoredEntry, busyMs?: unknown }
-    if (typeof token === 'string') return { held: this.#held(key, token, leaseMs), isAlone: isAlone === true }
+    const { token, entry, busyMs } = (claim ?? {}) as { token?: unknown, entry?: StoredEntry, busyMs?: unknown }
+    if (typeof token === 'string') return { held: this.#held(key, token, leaseMs) }
     if (entry?.value instanceof Uint8Array && typeof entry.expiresAt === 'number') return { quicker: entry }
     if (typeof busyMs === 'number') return { busyMs }
     throw new TypeError('the result is not a claim')

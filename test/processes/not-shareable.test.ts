@@ -10,7 +10,7 @@ const PRIVATE: ReadonlyArray<readonly [name: string, fields: Record<string, stri
   ['Set-Cookie', { 'set-cookie': 'a=b' }]
 ]
 
-t.test('200 requests for a response that is not shareable run the handler in two rounds, and the next 200 in one', async (t) => {
+t.test('200 requests for a response that is not shareable run the handler in two or three rounds, and the next 200 in one', async (t) => {
   await onAllStores(t, async (t, { choice }) => {
     const { peers, data } = await startPeers(t, choice)
     for (const [id, [name, fields]] of PRIVATE.entries()) {
@@ -21,7 +21,6 @@ t.test('200 requests for a response that is not shareable run the handler in two
       t.ok((await askAll()).every(({ status }) => status === 200))
       t.comment(`${name}: 200 requests took ${((performance.now() - began) / HANDLER_MS).toFixed(1)} times as long as one handler`)
       t.equal(data.runs(path), 200)
-      // On a busy machine, the last requests of a process may arrive after its first handler has begun its second round.
       const rounds = data.longestChain(path)
       t.ok(rounds <= 3, `${name}: ${rounds} rounds`)
       const before = data.lines((other) => other === path).length

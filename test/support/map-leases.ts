@@ -63,8 +63,7 @@ export class MapLeases {
     const number = ++record.given
     if (takesLease) Object.assign(record, { holder: number, leaseUntil: now + leaseMs })
     record.endsAt = Math.max(record.endsAt, now + fillMs)
-    const isAlone = leaseMs > 0 && !takesLease
-    return { token: write({ epoch: record.epoch, number, deadline: now + fillMs }), ...(isAlone && { isAlone }) }
+    return { token: write({ epoch: record.epoch, number, deadline: now + fillMs }) }
   }
 
   /** `store` is called if the entry is to be stored. */

@@ -1,23 +1,14 @@
 // Cases about the lease: who may begin to create an entry, and until when the others wait.
 import assert from 'node:assert/strict'
-import type { Claim, GrantedClaim } from '../../../registry/backend.js'
 import type { ConformanceCase } from '../case.js'
 import { entryOf, LIFE_MS } from '../entries.js'
 import { show } from '../outcome.js'
-import {
-  assertBusy, claim, claiming, elapse, LONG, NO_LEASE, seenEntry, settle, SHORT_MS, take, takeWhenFree, tokenOf
-} from './claims.js'
+import { assertBusy, claim, claiming, elapse, LONG, NO_LEASE, seenEntry, settle, SHORT_MS, take, takeWhenFree } from './claims.js'
 
 const MANY = 8
 const ALONE_MS = 100
 
 const ONE_STEP = 'Look for a lease and take it in one step of the store: a script, a transaction, or a command that fails if there is one'
-
-function assertAlone (came: Claim, isAlone: boolean, what: string): void {
-  tokenOf(came, what)
-  const said = (came as GrantedClaim).isAlone ?? false
-  assert.ok(said === isAlone, `claim() ${what} must ${isAlone ? 'say isAlone' : 'not say isAlone'}; got ${show(came)}`)
-}
 
 export const leaseCases: readonly ConformanceCase[] = [
   claiming('one of two concurrent claims gets a token, and the other learns for how long to wait', async (backend) => {
@@ -87,18 +78,6 @@ export const leaseCases: readonly ConformanceCase[] = [
     for (let at = 0; at < MANY; at++) tokens.add(await take(backend, 'key', LONG, 'while nobody waits for the key'))
     assert.ok(tokens.size === MANY, `${MANY} claim()s must return ${MANY} different tokens; got ${tokens.size}`)
   }, { advice: 'The response can not be shared. Waiting for one another would make one request out of many, one after another' }),
-
-  claiming('a claim says isAlone while nobody waits for the key, and only then', async (backend, subject) => {
-    const first = await claim(backend, 'key', LONG, 'of a new key')
-    assertAlone(first, false, 'of a new key')
-    await settle(backend, 'key', tokenOf(first, 'of a new key'), { aloneMs: LIFE_MS }, false, 'with aloneMs')
-    assertAlone(await claim(backend, 'key', NO_LEASE), false, 'with leaseMs 0, while nobody waits for the key,')
-    assertAlone(await claim(backend, 'key', LONG), true, 'while nobody waits for the key')
-    const other = await take(backend, 'other', LONG, 'of a new key')
-    await settle(backend, 'other', other, { aloneMs: ALONE_MS }, false, 'with aloneMs')
-    await elapse(subject, ALONE_MS * 4)
-    assertAlone(await claim(backend, 'other', LONG), false, 'after aloneMs')
-  }, { advice: 'The requests that wait in the process of the caller would otherwise wait for nothing' }),
 
   claiming('aloneMs ends by itself, and until then there are no leases', async (backend, subject) => {
     const first = await take(backend, 'key', LONG, 'of a new key')

@@ -118,7 +118,9 @@ t.test('what is not shareable serialises nobody, in no process', async (t) => {
     await until(() => runs() === 1)
     await settled()
     for (const barrier of barriers) barrier.letGo()
-    // All others at once, in all processes.
+    // The other two requests of the first process, and the first ones of the other processes, which don't wait for each other.
+    await until(() => runs() === 5)
+    for (const barrier of barriers) barrier.letGo(3)
     await until(() => runs() === 9)
     for (const barrier of barriers) barrier.open()
     await Promise.all(responses)

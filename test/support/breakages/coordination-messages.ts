@@ -11,7 +11,6 @@ export const coordinationMessages: Readonly<Record<string, string>> = {
   'claim: an entry that has expired is not stored, and the lease is given back': 'claim() after a settle() with an entry that has expired must return a token; got {"busyMs":60000}',
   'claim: a lease is for one key': 'claim() of a key that nobody else has claimed must return a token; got {"busyMs":1}',
   'claim: after a settle with aloneMs, every claim gets a token of its own at once': 'claim() while nobody waits for the key must return a token; got {"busyMs":60000}',
-  'claim: a claim says isAlone while nobody waits for the key, and only then': 'claim() while nobody waits for the key must say isAlone; got {"token"',
   'claim: aloneMs ends by itself, and until then there are no leases': 'claim() after aloneMs, of a key that was claimed only until then, must return a token; got {"busyMs":59600}',
   'claim: a claim with leaseMs 0 gets a token beside a lease, and the lease stays': 'claim() by whoever has the lease must return a token; got {"busyMs":60000}',
   'claim: a claim with leaseMs 0 takes no lease': 'claim() after a claim() with leaseMs 0 must return a token; got {"busyMs":1000}',

@@ -20,7 +20,6 @@ const who: Readonly<Record<string, Breakage>> = {
   'claim: an entry that has expired is not stored, and the lease is given back': leases.forgetsExpired,
   'claim: a lease is for one key': leases.oneLeaseForAll,
   'claim: after a settle with aloneMs, every claim gets a token of its own at once': leases.ignoresAlone,
-  'claim: a claim says isAlone while nobody waits for the key, and only then': leases.neverSaysAlone,
   'claim: aloneMs ends by itself, and until then there are no leases': leases.leasesAlone,
   'claim: a claim with leaseMs 0 gets a token beside a lease, and the lease stays': leases.stealsWithoutLease,
   'claim: a claim with leaseMs 0 takes no lease': leases.alwaysLeases,

@@ -96,7 +96,6 @@ export const leasesAlone = afterClaim((key, { leaseMs }, { leases, now }) => {
 export const stealsWithoutLease = afterClaim((key, { leaseMs, token }, { leases }) => {
   if (leaseMs === 0 && token === undefined) leases.get(key)!.holder = leases.get(key)!.given
 })
-export const neverSaysAlone = afterClaim((_key, _options, _given, came) => 'token' in came ? { token: came.token } : came)
 export const alwaysLeases = claimAs((options) => ({ ...options, leaseMs: options.leaseMs === 0 ? 1_000 : options.leaseMs }))
 export const anyoneEndsLease = afterSettle((key, _token, _settlement, given) => endLease(key, given))
 
