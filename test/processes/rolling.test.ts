@@ -13,7 +13,7 @@ async function invalidate (peer: Peer, route: PeerRoute, id: number): Promise<vo
   await peer.invalidate({ tags: [tagOf(route, id)] })
 }
 
-const sumOf = (counts: Readonly<Record<string, number>>): number => Object.values(counts).reduce((sum, count) => sum + count, 0)
+const overtaken = ({ invalidated = 0, superseded = 0 }: Readonly<Record<string, number>>): number => invalidated + superseded
 
 t.test('each serves what the other stored, and neither serves what the other invalidated', async (t) => {
   await onAllStores(t, async (t, { choice }) => {
@@ -59,7 +59,7 @@ t.test('what an old version invalidates while a new one fills is not stored', as
       t.equal((await first).number, 0, 'it asked before')
       await until('it is refused', async () => {
         const { stores, refusals } = await current.stats()
-        const refused = sumOf(refusals) - sumOf(before.refusals)
+        const refused = overtaken(refusals) - overtaken(before.refusals)
         // With an old stamp, it may be stored as long as the old version's response still waits to be written.
         return refused + (route === 'listed' ? stores - before.stores : 0) === 1
       })

@@ -49,6 +49,12 @@ const once = (maker: Maker): Maker => async () => {
 
 const hasRedis = serverPrograms().includes('redis-server')
 
+/** Returns the stores on Redis that are tested: with FULL=1, also a Cluster and a server behind Sentinel. */
+export async function redisStores (t: Test): Promise<PeerStore[]> {
+  const makers = hasRedis ? [redisStore, ...(isFull ? [clusterStore, sentinelStore] : [])] : []
+  return await Promise.all(makers.map(async (maker) => await once(maker)(t)))
+}
+
 /** Runs a test on SQLite and on Redis. */
 export async function onTwoStores (t: Test, run: (t: Test, store: PeerStore) => Promise<void>): Promise<void> {
   await onStores(t, [sqliteStore, ...(hasRedis ? [once(redisStore)] : [])], run)

@@ -1,9 +1,9 @@
 // Several applications on one store, as several processes have it: each has a cache of its own, and all of them share the entries.
 import Fastify, { type FastifyInstance } from 'fastify'
-import { t as root, type Test } from 'tap'
+import type { Test } from 'tap'
 import responseCache, { builtIns, type CommonOptions, type ResponseCache, type ResponseCacheOptions } from '../../plugin.js'
 import type { BackendChoice } from '../../registry/names.js'
-import type { RedisConnection } from '../../backends/redis/options.js'
+import type { RedisOptions } from '../../backends/redis.js'
 import { defineBackend } from '../../registry/registry.js'
 import { databasePath } from './app.js'
 import { Barrier, turns } from './barrier.js'
@@ -11,8 +11,7 @@ import { Chaos } from './chaos.js'
 import { send, type Ask, type ClientResponse } from './client.js'
 import { testClock, type JumpyClock } from './clock.js'
 import { mapBackend } from './map-backend.js'
-import { serverPrograms, startCluster, startSentinel, startServer } from './redis-server.js'
-import { isFull } from './size.js'
+import { redisStores } from './peer-stores.js'
 
 /** A store that several caches share. */
 export interface SharedStore {
@@ -31,30 +30,13 @@ export async function onEachStore (t: Test, run: (t: Test, store: SharedStore) =
     () => mapStore('a Map that responds later', true),
     (t) => builtIn('SQLite', { backend: 'sqlite', options: { path: databasePath(t) } })
   ]
-  for (const { name, connection } of serverPrograms().includes('redis-server') ? await (servers ??= startServers()) : []) {
-    stores.push(() => builtIn(name, { backend: 'redis', options: { connection, prefix: `n${prefixes++}:` } }))
+  for (const { name, choice } of await redisStores(t)) {
+    stores.push(() => builtIn(name, { backend: 'redis', options: { ...choice.options as RedisOptions, prefix: `n${prefixes++}:` } }))
   }
   for (const store of stores) await t.test(`on ${store(t).name}`, async (t) => await run(t, store(t)))
 }
 
-interface Servers { readonly name: string, readonly connection: RedisConnection }
-
-let servers: Promise<Servers[]> | undefined
 let prefixes = 0
-
-/** Starts the servers, once for a file. */
-async function startServers (): Promise<Servers[]> {
-  const { port } = await startServer(root)
-  const single = { name: 'Redis', connection: { host: '127.0.0.1', port } }
-  if (!isFull) return [single]
-  const [{ nodes }, { sentinel }] = [await startCluster(root), await startSentinel(root)]
-  const watched = { sentinels: [{ host: '127.0.0.1', port: sentinel.port }], name: 'main' }
-  return [
-    single,
-    { name: 'a Redis Cluster', connection: { cluster: nodes } },
-    { name: 'Redis behind Sentinel', connection: watched }
-  ]
-}
 
 function builtIn (name: string, choice: BackendChoice): SharedStore {
   return { name, choice: () => ({ ...choice as { backend: string, options: object }, registry: builtIns() }) }
